@@ -1,4 +1,4 @@
-// /proc/PID/cmdline, environ and auxv's neighbours in memory: strings ended by NUL.
+// /proc/PID/cmdline and environ: strings ended by NUL.
 // Pure; thread-safe; cannot fail: any bytes are a list.
 #pragma once
 

@@ -1,0 +1,144 @@
+#include "proc/process_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/file.h"
+#include "proc/children.h"
+#include "proc/nul_list.h"
+#include "proc/swaps.h"
+#include "proc/text.h"
+
+namespace baton {
+
+namespace {
+
+std::string DirectoryOf(pid_t pid, std::optional<pid_t> tid) {
+  return tid ? fmt::format("/proc/{}/task/{}", pid, *tid) : fmt::format("/proc/{}", pid);
+}
+
+bool MeansMissing(int saved_errno) { return saved_errno == ENOENT || saved_errno == ESRCH; }
+
+// A file that is missing means a task that is gone, unless the task is still there. (If its number is taken again in
+// between, the error is kNotFound instead; whoever can be met by that checks the start time.)
+Error Explain(Error error, const std::string& directory) {
+  if (!MeansMissing(error.saved_errno())) return error;
+  std::error_code ignored;
+  if (error.saved_errno() != ESRCH && std::filesystem::exists(directory, ignored)) return error;
+  return {ErrorCode::kTaskGone, error.saved_errno(), directory + " is gone"};
+}
+
+// Reads one file and parses it; the file's name goes in front of a parser's error.
+template <typename Parse>
+auto ReadParsed(Parse parse, pid_t pid, const std::string& name, std::optional<pid_t> tid = std::nullopt)
+    -> decltype(parse(std::string_view())) {
+  BATON_TRY(const std::string text, ReadProcessFile(pid, name, tid));
+  auto parsed = parse(std::string_view(text));
+  if (!parsed) return parsed.Fail("{}/{}", DirectoryOf(pid, tid), name);
+  return parsed;
+}
+
+// The entries of `directory` whose names are numbers, ascending.
+template <typename Number>
+Result<std::vector<Number>> ListNumbers(const std::string& directory) {
+  std::vector<Number> numbers;
+  std::error_code error;
+  std::filesystem::directory_iterator entry(directory, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    Number number = 0;
+    if (proc_text::ParseNumber(entry->path().filename().native(), &number)) numbers.push_back(number);
+  }
+  if (error) return ErrnoError(error.value(), "list {}", directory);
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+template <typename Number>
+Result<std::vector<Number>> ListProcess(pid_t pid, std::string_view name) {
+  const std::string directory = DirectoryOf(pid, std::nullopt);
+  auto numbers = ListNumbers<Number>(fmt::format("{}/{}", directory, name));
+  if (!numbers) return Explain(std::move(numbers.error()), directory);
+  return numbers;
+}
+
+}  // namespace
+
+Result<std::string> ReadProcessFile(pid_t pid, const std::string& name, std::optional<pid_t> tid) {
+  const std::string directory = DirectoryOf(pid, tid);
+  auto text = ReadFile(fmt::format("{}/{}", directory, name));
+  if (!text) return Explain(std::move(text.error()), directory);
+  return text;
+}
+
+Result<std::string> ReadProcessLink(pid_t pid, const std::string& name) {
+  const std::string directory = DirectoryOf(pid, std::nullopt);
+  auto target = ReadLink(fmt::format("{}/{}", directory, name));
+  if (!target) return Explain(std::move(target.error()), directory);
+  return target;
+}
+
+Result<std::vector<MapsEntry>> ReadMaps(pid_t pid) { return ReadParsed(ParseMaps, pid, "maps"); }
+Result<std::vector<SmapsEntry>> ReadSmaps(pid_t pid) { return ReadParsed(ParseSmaps, pid, "smaps"); }
+Result<FdInfo> ReadFdInfo(pid_t pid, int fd) { return ReadParsed(ParseFdInfo, pid, fmt::format("fdinfo/{}", fd)); }
+Result<std::vector<MountInfo>> ReadMountInfo(pid_t pid) { return ReadParsed(ParseMountInfo, pid, "mountinfo"); }
+Result<std::vector<ProcTimer>> ReadTimers(pid_t pid) { return ReadParsed(ParseTimers, pid, "timers"); }
+Result<std::vector<ProcLimit>> ReadLimits(pid_t pid) { return ReadParsed(ParseLimits, pid, "limits"); }
+Result<std::vector<ProcCgroup>> ReadCgroup(pid_t pid) { return ReadParsed(ParseCgroup, pid, "cgroup"); }
+Result<TimensOffsets> ReadTimensOffsets(pid_t pid) { return ReadParsed(ParseTimensOffsets, pid, "timens_offsets"); }
+Result<std::string> ReadFdLink(pid_t pid, int fd) { return ReadProcessLink(pid, fmt::format("fd/{}", fd)); }
+
+Result<ProcStat> ReadStat(pid_t pid, std::optional<pid_t> tid) { return ReadParsed(ParseStat, pid, "stat", tid); }
+Result<ProcStatus> ReadStatus(pid_t pid, std::optional<pid_t> tid) {
+  return ReadParsed(ParseStatus, pid, "status", tid);
+}
+Result<ProcSyscall> ReadSyscall(pid_t pid, std::optional<pid_t> tid) {
+  return ReadParsed(ParseSyscall, pid, "syscall", tid);
+}
+Result<ProcSched> ReadSched(pid_t pid, std::optional<pid_t> tid) { return ReadParsed(ParseSched, pid, "sched", tid); }
+
+Result<std::vector<std::string>> ReadCmdline(pid_t pid) {
+  BATON_TRY(const std::string bytes, ReadProcessFile(pid, "cmdline"));
+  return SplitNulList(bytes);
+}
+
+Result<std::vector<std::string>> ReadEnviron(pid_t pid) {
+  BATON_TRY(const std::string bytes, ReadProcessFile(pid, "environ"));
+  return SplitNulList(bytes);
+}
+
+Result<std::string> ReadComm(pid_t pid, std::optional<pid_t> tid) {
+  BATON_TRY(std::string comm, ReadProcessFile(pid, "comm", tid));
+  if (comm.ends_with('\n')) comm.pop_back();
+  return comm;
+}
+
+Result<std::vector<pid_t>> ListTasks(pid_t pid) { return ListProcess<pid_t>(pid, "task"); }
+Result<std::vector<int>> ListFds(pid_t pid) { return ListProcess<int>(pid, "fd"); }
+
+Result<std::vector<pid_t>> ListChildren(pid_t pid) {
+  BATON_TRY(const std::vector<pid_t> tids, ListTasks(pid));
+  std::vector<pid_t> children;
+  for (const pid_t tid : tids) {
+    auto some = ReadParsed(ParseChildren, pid, "children", tid);
+    if (!some && some.error().code() == ErrorCode::kTaskGone) continue;
+    if (!some) return some.Fail();
+    children.insert(children.end(), some->begin(), some->end());
+  }
+  std::sort(children.begin(), children.end());
+  children.erase(std::unique(children.begin(), children.end()), children.end());
+  return children;
+}
+
+Result<bool> AnySwap() {
+  BATON_TRY(const std::string text, ReadFile("/proc/swaps"));
+  auto any = ParseSwapsAny(text);
+  if (!any) return any.Fail("/proc/swaps");
+  return any;
+}
+
+}  // namespace baton
