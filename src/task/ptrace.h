@@ -1,0 +1,45 @@
+// ptrace(2) of one task, as Results. All functions must be called from the thread that seized the task.
+// Errors: ESRCH (the task died, or is not stopped) is kTaskGone; everything else as ErrnoError.
+#pragma once
+
+#include <sys/ptrace.h>
+#include <sys/types.h>
+
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "task/wait_status.h"
+
+namespace baton {
+
+// PTRACE_SEIZE: does not stop the task. kNotSupported (EPERM) if somebody else traces it or we may not.
+Result<> Seize(pid_t tid, uint64_t options);
+Result<> Interrupt(pid_t tid);
+// Lets the stopped task run, delivering `signal` if not 0.
+Result<> Continue(pid_t tid, int signal = 0);
+Result<> Detach(pid_t tid, int signal = 0);
+
+// Waits for the next event of this one task, however long that takes.
+Result<WaitStatus> WaitFor(pid_t tid);
+// The same, at most `timeout_ms`; kUnavailable when that passes.
+Result<WaitStatus> WaitFor(pid_t tid, int timeout_ms);
+
+Result<uint64_t> GetSignalMask(pid_t tid);
+Result<> SetSignalMask(pid_t tid, uint64_t mask);
+// Pending signals, oldest first, without taking them from the queue; `shared`: those of the process.
+Result<std::vector<siginfo_t>> PeekSignals(pid_t tid, bool shared);
+Result<siginfo_t> GetSignalInfo(pid_t tid);
+Result<uint64_t> GetEventMessage(pid_t tid);
+
+// One register set (NT_X86_XSTATE, ...), whole.
+Result<std::vector<std::byte>> GetRegisterSet(pid_t tid, int type, size_t max_bytes);
+Result<> SetRegisterSet(pid_t tid, int type, std::span<const std::byte> bytes);
+
+// Where the task registered restartable sequences; rseq_abi_pointer is 0 if it did not (Linux 5.13).
+Result<__ptrace_rseq_configuration> GetRseqConfiguration(pid_t tid);
+
+}  // namespace baton

@@ -1,0 +1,61 @@
+#include "task/remote_memory.h"
+
+#include <fcntl.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+
+#include "base/file.h"
+
+namespace baton {
+namespace {
+
+Error GoneOr(Error error, pid_t pid) {
+  if (error.saved_errno() != ESRCH) return error;
+  return {ErrorCode::kTaskGone, ESRCH, fmt::format("memory of process {}", pid)};
+}
+
+}  // namespace
+
+Result<size_t> ReadRemotePrefix(pid_t pid, RemotePtr<> address, std::span<std::byte> bytes) {
+  iovec local{bytes.data(), bytes.size()};
+  iovec remote{reinterpret_cast<void*>(address.value()), bytes.size()};
+  const ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+  if (const int error = errno; got < 0) {
+    return GoneOr(ErrnoError(error, "read {} bytes at {:#x} of process {}", bytes.size(), address.value(), pid), pid);
+  }
+  return static_cast<size_t>(got);
+}
+
+Result<> ReadRemote(pid_t pid, RemotePtr<> address, std::span<std::byte> bytes) {
+  while (!bytes.empty()) {
+    BATON_TRY(const size_t got, ReadRemotePrefix(pid, address, bytes));
+    if (got == 0) return ErrnoError(EFAULT, "read at {:#x} of process {}", address.value(), pid);
+    bytes = bytes.subspan(got);
+    address = address + got;
+  }
+  return {};
+}
+
+Result<RemoteMemory> RemoteMemory::Open(pid_t pid) {
+  auto fd = OpenFile(fmt::format("/proc/{}/mem", pid), O_RDWR);
+  if (!fd && fd.error().code() == ErrorCode::kNotFound) {
+    return Error(ErrorCode::kTaskGone, fd.error().saved_errno(), fmt::format("process {}", pid));
+  }
+  if (!fd) return fd.Fail("memory of process {}", pid);
+  return RemoteMemory(pid, std::move(*fd));
+}
+
+Result<> RemoteMemory::Read(RemotePtr<> address, std::span<std::byte> bytes) const {
+  auto done = PreadExactly(fd_.get(), bytes, address.value());
+  if (!done) return std::move(done.error()).Context("memory of process {}", pid_);
+  return {};
+}
+
+Result<> RemoteMemory::Write(RemotePtr<> address, std::span<const std::byte> bytes) const {
+  auto done = PwriteAll(fd_.get(), bytes, address.value());
+  if (!done) return std::move(done.error()).Context("memory of process {}", pid_);
+  return {};
+}
+
+}  // namespace baton
