@@ -24,12 +24,13 @@ std::string DirectoryOf(pid_t pid, std::optional<pid_t> tid) {
 
 bool MeansMissing(int saved_errno) { return saved_errno == ENOENT || saved_errno == ESRCH; }
 
-// A file that is missing means a task that is gone, unless the task is still there. (If its number is taken again in
-// between, the error is kNotFound instead; whoever can be met by that checks the start time.)
+// A file that is missing means a task that is gone, unless the task is still there: ESRCH alone proves nothing, a
+// zombie answers so for its environ. (If its number is taken again in between, the error is kNotFound instead; whoever
+// can be met by that checks the start time.)
 Error Explain(Error error, const std::string& directory) {
   if (!MeansMissing(error.saved_errno())) return error;
   std::error_code ignored;
-  if (error.saved_errno() != ESRCH && std::filesystem::exists(directory, ignored)) return error;
+  if (std::filesystem::exists(directory, ignored)) return error;
   return {ErrorCode::kTaskGone, error.saved_errno(), directory + " is gone"};
 }
 

@@ -17,6 +17,7 @@ bool ParseOffset(proc_text::Scanner* scanner, TimensOffset* offset) {
 }  // namespace
 
 Result<TimensOffsets> ParseTimensOffsets(std::string_view text) {
+  if (text.empty()) return MakeError(ErrorCode::kNotFound, "no time namespace any more: the process has ended");
   TimensOffsets offsets;
   bool has_monotonic = false;
   bool has_boottime = false;

@@ -5,7 +5,8 @@
 //   boottime           -5 999999999        seconds (may be negative), nanoseconds
 //
 // Kernel source: kernel/time/namespace.c proc_timens_show_offsets(); man 7 time_namespaces.
-// Pure; thread-safe. Errors: kCorrupt, quoting the line.
+// Pure; thread-safe. Errors: kNotFound for an empty text (a zombie has left its namespaces); kCorrupt, quoting the
+// line.
 #pragma once
 
 #include <cstdint>
