@@ -1,0 +1,129 @@
+#include "capsule/namespaces.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "capsule/init.pb.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+namespace baton {
+namespace {
+
+std::unexpected<SetupFailure> Failed(SetupStep step, int saved_errno, std::string detail = "") {
+  return std::unexpected(SetupFailure{.step = step, .saved_errno = saved_errno, .detail = std::move(detail)});
+}
+
+std::unexpected<SetupFailure> Failed(SetupStep step, const Error& error, std::string detail = "") {
+  return Failed(step, error.saved_errno(), std::move(detail));
+}
+
+SetupResult EnterUserNamespace() {
+  const uid_t uid = geteuid();
+  const gid_t gid = getegid();
+  const int made = unshare(CLONE_NEWUSER);
+  if (const int error = errno; made != 0) return Failed(SetupStep::kUserNamespace, error);
+  // An ordinary user may map his group only once setgroups(2) is denied for good (user_namespaces(7)).
+  auto put = WriteFile("/proc/self/setgroups", "deny");
+  if (put) put = WriteFile("/proc/self/uid_map", fmt::format("{} {} 1", uid, uid));
+  if (put) put = WriteFile("/proc/self/gid_map", fmt::format("{} {} 1", gid, gid));
+  if (!put) return Failed(SetupStep::kIdMaps, put.error());
+  return {};
+}
+
+SetupResult BindOver(int source_fd, const std::string& target, SetupStep step) {
+  // By descriptor, since the source may lie under a directory that has been covered meanwhile. Recursive, since the
+  // mounts under it are locked together in a user namespace.
+  const std::string source = fmt::format("/proc/self/fd/{}", source_fd);
+  const int mounted = mount(source.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr);
+  if (const int error = errno; mounted != 0) return Failed(step, error, target);
+  return {};
+}
+
+SetupResult MakeBinds(const std::vector<CapsuleBind>& binds, const std::vector<UniqueFd>& sources) {
+  for (size_t i = 0; i < binds.size(); ++i) {
+    if (auto made = MakeDirectories(binds[i].to, 0755); !made) {
+      return Failed(SetupStep::kBind, made.error(), binds[i].to);
+    }
+    if (auto bound = BindOver(sources[i].get(), binds[i].to, SetupStep::kBind); !bound) return bound;
+  }
+  return {};
+}
+
+SetupResult MountFreshProc() {
+  const int mounted = mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  if (const int error = errno; mounted != 0) return Failed(SetupStep::kProc, error);
+  return {};
+}
+
+}  // namespace
+
+std::string ClockOffsetsText(int64_t monotonic_ns, int64_t boottime_ns) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  const auto split = [](int64_t ns) {
+    int64_t seconds = ns / kSecond;
+    int64_t rest = ns % kSecond;
+    if (rest < 0) {
+      rest += kSecond;
+      --seconds;
+    }
+    return fmt::format("{} {}", seconds, rest);
+  };
+  return fmt::format("monotonic {}\nboottime {}\n", split(monotonic_ns), split(boottime_ns));
+}
+
+SetupResult EnterNamespaces(const CapsuleOptions& options) {
+  if (options.user_namespace) {
+    if (auto entered = EnterUserNamespace(); !entered) return entered;
+  }
+  const int made = unshare(CLONE_NEWPID | CLONE_NEWTIME | CLONE_NEWIPC | CLONE_NEWUTS);
+  if (const int error = errno; made != 0) return Failed(SetupStep::kNamespaces, error);
+  // Only before the first process is in the time namespace: afterwards the kernel refuses (time_namespaces(7)).
+  const std::string offsets = ClockOffsetsText(options.monotonic_offset_ns, options.boottime_offset_ns);
+  auto put = WriteFile("/proc/self/timens_offsets", offsets);
+  if (!put) return Failed(SetupStep::kClockOffsets, put.error(), offsets);
+  return {};
+}
+
+SetupResult MakeMounts(const CapsuleOptions& options) {
+  const int made = unshare(CLONE_NEWNS);
+  if (const int error = errno; made != 0) return Failed(SetupStep::kMountNamespace, error);
+  const int privately = mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+  if (const int error = errno; privately != 0) return Failed(SetupStep::kMountNamespace, error);
+  // All sources are opened before anything is covered.
+  std::vector<UniqueFd> sources;
+  for (const CapsuleBind& bind : options.binds) {
+    auto source = OpenFile(bind.from, O_PATH | O_DIRECTORY);
+    if (!source) return Failed(SetupStep::kBind, source.error(), bind.from);
+    sources.push_back(std::move(*source));
+  }
+  if (options.private_tmp) {
+    auto tmp = OpenFile(*options.private_tmp, O_PATH | O_DIRECTORY);
+    if (!tmp) return Failed(SetupStep::kPrivateTmp, tmp.error(), *options.private_tmp);
+    if (auto bound = BindOver(tmp->get(), "/tmp", SetupStep::kPrivateTmp); !bound) return bound;
+  }
+  if (auto bound = MakeBinds(options.binds, sources); !bound) return bound;
+  return MountFreshProc();
+}
+
+void ReportSetupFailure(InitChannel* channel, const SetupFailure& failure) {
+  pb::InitEvent event;
+  event.set_version(kInitProtocolVersion);
+  event.mutable_setup_failed()->set_step(static_cast<int>(failure.step));
+  event.mutable_setup_failed()->set_saved_errno(failure.saved_errno);
+  event.mutable_setup_failed()->set_detail(failure.detail);
+  const auto told = channel->Send(event);
+  if (!told) return;
+}
+
+}  // namespace baton
