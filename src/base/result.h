@@ -38,10 +38,12 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
 #define BATON_CONCAT(a, b) BATON_CONCAT_INNER(a, b)
 // Declares or assigns `lhs` from a Result, or returns its error from the enclosing function.
 #define BATON_TRY(lhs, expression) BATON_TRY_INNER(BATON_CONCAT(baton_result_, __LINE__), lhs, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): `lhs` may be a declaration, `result` is one.
 #define BATON_TRY_INNER(result, lhs, expression)                \
   auto result = (expression);                                   \
   if (!(result)) return std::unexpected((result).error());      \
   lhs = std::move(*(result))
+// NOLINTEND(bugprone-macro-parentheses)
 // Returns the error of a Result<> (or drops the value of another) from the enclosing function.
 #define BATON_CHECKED(expression)                                                                        \
   do {                                                                                                   \

@@ -12,7 +12,7 @@ TEST(ProcChildren, Numbers) {
 }
 
 TEST(ProcChildren, MalformedIsQuoted) {
-  for (const std::string_view text : {"x", "1 2x", "99999999999 "}) ExpectCorrupt(ParseChildren, text);
+  for (const std::string_view text : {"x", "1 2x", "99999999999 ", "5 0 ", "-1"}) ExpectCorrupt(ParseChildren, text);
 }
 
 }  // namespace
