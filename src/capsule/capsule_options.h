@@ -17,7 +17,7 @@ struct CapsuleBind {
 struct CapsuleOptions {
   // A user namespace of its own, the caller's uid and gid mapped to themselves and no other. Needed unless root.
   bool user_namespace = true;
-  // Added to the host's CLOCK_MONOTONIC and CLOCK_BOOTTIME, in nanoseconds; may be negative.
+  // Added to CLOCK_MONOTONIC and CLOCK_BOOTTIME as the caller reads them, in nanoseconds; may be negative.
   int64_t monotonic_offset_ns = 0;
   int64_t boottime_offset_ns = 0;
   // A directory of the host that is /tmp inside.

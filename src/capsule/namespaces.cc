@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "capsule/init.pb.h"
+#include "proc/process_files.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -27,6 +28,10 @@ std::unexpected<SetupFailure> Failed(SetupStep step, int saved_errno, std::strin
 std::unexpected<SetupFailure> Failed(SetupStep step, const Error& error, std::string detail = "") {
   return Failed(step, error.saved_errno(), std::move(detail));
 }
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+int64_t Nanoseconds(const TimensOffset& offset) { return offset.seconds * kSecond + offset.nanoseconds; }
 
 SetupResult EnterUserNamespace() {
   const uid_t uid = geteuid();
@@ -69,7 +74,6 @@ SetupResult MountFreshProc() {
 }  // namespace
 
 std::string ClockOffsetsText(int64_t monotonic_ns, int64_t boottime_ns) {
-  constexpr int64_t kSecond = 1'000'000'000;
   const auto split = [](int64_t ns) {
     int64_t seconds = ns / kSecond;
     int64_t rest = ns % kSecond;
@@ -83,13 +87,16 @@ std::string ClockOffsetsText(int64_t monotonic_ns, int64_t boottime_ns) {
 }
 
 SetupResult EnterNamespaces(const CapsuleOptions& options) {
+  // The kernel counts offsets from the machine's clocks, also where we are in a time namespace ourselves.
+  const TimensOffsets ours = ReadTimensOffsets(getpid()).value_or(TimensOffsets{});
   if (options.user_namespace) {
     if (auto entered = EnterUserNamespace(); !entered) return entered;
   }
   const int made = unshare(CLONE_NEWPID | CLONE_NEWTIME | CLONE_NEWIPC | CLONE_NEWUTS);
   if (const int error = errno; made != 0) return Failed(SetupStep::kNamespaces, error);
   // Only before the first process is in the time namespace: afterwards the kernel refuses (time_namespaces(7)).
-  const std::string offsets = ClockOffsetsText(options.monotonic_offset_ns, options.boottime_offset_ns);
+  const std::string offsets = ClockOffsetsText(options.monotonic_offset_ns + Nanoseconds(ours.monotonic),
+                                               options.boottime_offset_ns + Nanoseconds(ours.boottime));
   auto put = WriteFile("/proc/self/timens_offsets", offsets);
   if (!put) return Failed(SetupStep::kClockOffsets, put.error(), offsets);
   return {};
