@@ -62,7 +62,8 @@ void AppendLine(const std::string& path, std::string line, int mode_flags) {
 
 Result<> FailPoint(std::string_view name) {
   Plan& plan = ThePlan();
-  if (!plan.fails) [[likely]] return {};
+  if (!plan.fails) [[likely]]
+    return {};
   if (!plan.fail_trace.empty()) AppendLine(plan.fail_trace, std::string(name), O_APPEND);
   if (name != plan.fail_name || ++plan.fail_passed != plan.fail_passage) return {};
   return MakeError(ErrorCode::kInternal, "made to fail at {}", name);
@@ -70,7 +71,8 @@ Result<> FailPoint(std::string_view name) {
 
 void DiePoint() {
   Plan& plan = ThePlan();
-  if (!plan.dies) [[likely]] return;
+  if (!plan.dies) [[likely]]
+    return;
   const uint64_t passed = ++plan.die_passed;
   if (!plan.die_trace.empty()) AppendLine(plan.die_trace, std::to_string(passed), O_TRUNC);
   if (passed == plan.die_at) raise(SIGKILL);

@@ -1,4 +1,5 @@
-// Faults on demand, in every build: how the tests make each step of a checkpoint or restore fail, or the engine die in it.
+// Faults on demand, in every build: how the tests make each step of a checkpoint or restore fail, or the engine die in
+// it.
 //
 //   BATON_FAIL_AT=name[:n]     the n-th (default first) passage of the fail point `name` returns an error
 //   BATON_FAIL_TRACE=FILE      the name of every fail point passed is appended to FILE, a line each

@@ -2,8 +2,8 @@
 // An engine turns a *unit* (all processes of a job on one machine) into an image, and an image back into a unit.
 //
 // Saving, in this order:   Begin -> Prepare -> Stop -> Capture -> Resume | Kill -> Write
-//   Prepare runs beside the program; from Stop to Resume the program stands still; Write needs the program no more and may
-//   run on another thread. Destroying a Capture at any moment lets the program go on as if nothing had been.
+//   Prepare runs beside the program; from Stop to Resume the program stands still; Write needs the program no more and
+//   may run on another thread. Destroying a Capture at any moment lets the program go on as if nothing had been.
 // Restoring:               Begin -> Rebuild -> Go
 //   after Rebuild all processes exist and stand still; destroying a Restore before Go leaves nothing behind.
 //
@@ -51,7 +51,7 @@ struct CaptureRequest {
 struct CaptureStats {
   uint64_t processes = 0;
   uint64_t threads = 0;
-  uint64_t memory_bytes = 0;  // copied
+  uint64_t memory_bytes = 0;          // copied
   std::chrono::nanoseconds pause{0};  // Stop to Resume
 };
 
@@ -91,7 +91,7 @@ struct RestoreRequest {
   // The pid that adopts orphans where the unit is restored, as the unit sees it: 1 in a capsule.
   pid_t reaper_ns_pid = 1;
   bool in_capsule = true;
-  // External name -> descriptor number that the stubs inherit from the spawner's process.
+  // External name -> a descriptor of ours to put in its place. Borrowed until Rebuild returns.
   std::map<std::string, int> externals;
   bool shell_job = false;
 };

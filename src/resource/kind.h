@@ -1,11 +1,12 @@
-// The one interface of a resource kind: a sort of kernel object that a process holds by a descriptor. Adding one touches
-// its own folder src/resource/<kind>/ and nothing else (CMake collects the folders and writes the table of factories).
+// The one interface of a resource kind: a sort of kernel object that a process holds by a descriptor. Adding one
+// touches its own folder src/resource/<kind>/ and nothing else (CMake collects the folders and writes the table of
+// factories).
 //
-// Capture: every open file description of the unit ("open file" for short: what dup and fork share) is claimed by exactly
-// one kind, which turns it into a record. Everything that can be refused is refused in Check, before anything is touched.
-// Restore: the open file is made in the *holder*, a blank process inside the target's namespaces, by system calls made in
-// it; the core then copies it into every process that had it, with its number and close-on-exec flag. Arm runs last, when
-// every process has all its descriptors.
+// Capture: every open file description of the unit ("open file" for short: what dup and fork share) is claimed by
+// exactly one kind, which turns it into a record. Everything that can be refused is refused in Check, before anything
+// is touched. Restore: the open file is made in the *holder*, a blank process inside the target's namespaces, by system
+// calls made in it; the core then copies it into every process that had it, with its number and close-on-exec flag. Arm
+// runs last, when every process has all its descriptors.
 //
 // Kinds never include one another; what two need moves to resource/common or task.
 #pragma once
@@ -39,14 +40,14 @@ struct FdUser {
 
 // What is known of an open file from outside.
 struct FdFacts {
-  uint32_t id = 0;  // unique in the unit, stable in the image
+  uint32_t id = 0;     // unique in the unit, stable in the image
   pid_t host_pid = 0;  // one of its holders, as we see it, and the descriptor there
   int fd = -1;
-  std::string link;        // /proc/PID/fd/N
-  struct stat status {};   // fstat of it
-  uint64_t fs_magic = 0;   // fstatfs f_type; 0 if unknown
-  FdInfo info;             // /proc/PID/fdinfo/N at the freeze
-  int copy = -1;           // the same open file in our process (pidfd_getfd); borrowed, valid during the capture
+  std::string link;       // /proc/PID/fd/N
+  struct stat status{};   // fstat of it
+  uint64_t fs_magic = 0;  // fstatfs f_type; 0 if unknown
+  FdInfo info;            // /proc/PID/fdinfo/N at the freeze
+  int copy = -1;          // the same open file in our process (pidfd_getfd); borrowed, valid during the capture
   std::vector<FdUser> users;
 
   bool IsFifo() const { return S_ISFIFO(status.st_mode); }
@@ -81,7 +82,8 @@ class RestoreContext {
   virtual ~RestoreContext() = default;
   // The holder. Arguments are reset between kinds' calls.
   virtual RemoteSyscalls& holder() = 0;
-  // Objects that several open files of one kind share (both ends of a pipe): holder descriptors by key, closed at the end.
+  // Objects that several open files of one kind share (both ends of a pipe): holder descriptors by key, closed at the
+  // end.
   virtual std::map<std::string, int>& shared() = 0;
   // The saved content of AddContent; NotFound without.
   virtual Result<std::vector<std::byte>> Content(std::string_view space) = 0;

@@ -11,7 +11,8 @@ std::vector<std::unique_ptr<ResourceKind>> MakeAllKinds();
 
 namespace {
 
-// Repeatedly takes the kinds whose dependencies are placed; a cycle is a bug of ours and stops the program at its start.
+// Repeatedly takes the kinds whose dependencies are placed; a cycle is a bug of ours and stops the program at its
+// start.
 std::vector<std::unique_ptr<ResourceKind>> Sorted(std::vector<std::unique_ptr<ResourceKind>> kinds) {
   std::vector<std::unique_ptr<ResourceKind>> sorted;
   std::set<std::string_view> placed;

@@ -71,8 +71,8 @@ BorrowedTask::BorrowedTask(const RemoteMemory& memory, const InjectionPlace& pla
       thread_(thread),
       calls_(thread.tid, memory, std::move(site), thread.registers, thread.marker) {}
 
-Result<> BorrowedTask::Borrow(std::optional<BorrowedTask>& into, const RemoteMemory& memory, const InjectionPlace& place,
-                              const Thread& thread) {
+Result<> BorrowedTask::Borrow(std::optional<BorrowedTask>& into, const RemoteMemory& memory,
+                              const InjectionPlace& place, const Thread& thread) {
   InjectionSite site;
   site.code = place.code;
   site.stub = BuildStubCode({thread.healed, thread.signal_mask, place.scratch, InjectionPlace::kScratchBytes});
@@ -84,8 +84,8 @@ Result<> BorrowedTask::Borrow(std::optional<BorrowedTask>& into, const RemoteMem
   return entered;
 }
 
-// The order matters for a tracer that dies in between: the code is there before the thread can reach it, and its mask is
-// blocked only once the thread is sure to run the code that unblocks it.
+// The order matters for a tracer that dies in between: the code is there before the thread can reach it, and its mask
+// is blocked only once the thread is sure to run the code that unblocks it.
 Result<> BorrowedTask::Enter() {
   BATON_CHECKED(FailPoint("inject.enter"));
   DiePoint();
@@ -93,8 +93,8 @@ Result<> BorrowedTask::Enter() {
   DiePoint();
   entered_ = true;
   const RemoteCall nothing{SYS_getpid};
-  BATON_CHECKED(SetRegisters(thread_.tid, EnterSingle(thread_.registers, place_.code, calls_.site().stub, nothing,
-                                                     thread_.marker)));
+  BATON_CHECKED(SetRegisters(thread_.tid,
+                             EnterSingle(thread_.registers, place_.code, calls_.site().stub, nothing, thread_.marker)));
   BATON_CHECKED(SetSignalMask(thread_.tid, ~Bit(thread_.marker.signal)));
   RemoteCall map{SYS_mmap,
                  {place_.scratch.value(), InjectionPlace::kScratchBytes, PROT_READ | PROT_WRITE,

@@ -1,8 +1,8 @@
 // A living program's thread, borrowed for a few system calls and given back as it was.
 //
-// From construction to Return (or the destructor) the thread runs our code, in unused bytes of its vDSO, with two scratch
-// pages mapped and its signals blocked. Everything is put back; and if this process dies at any moment in between, the
-// thread puts everything back by itself (stub_code.h), except that unused vDSO bytes keep dead code.
+// From construction to Return (or the destructor) the thread runs our code, in unused bytes of its vDSO, with two
+// scratch pages mapped and its signals blocked. Everything is put back; and if this process dies at any moment in
+// between, the thread puts everything back by itself (stub_code.h), except that unused vDSO bytes keep dead code.
 //
 // At most one thread of a process may be borrowed at a time. Not copyable, not movable, not heap-allocated.
 #pragma once

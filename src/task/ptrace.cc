@@ -45,6 +45,10 @@ Result<> Continue(pid_t tid, int signal) {
   return Drop(Ptrace(PTRACE_CONT, tid, 0, AsData(static_cast<uint64_t>(signal)), "continue"));
 }
 
+Result<> ContinueToSystemCall(pid_t tid) {
+  return Drop(Ptrace(PTRACE_SYSCALL, tid, 0, nullptr, "continue to the system call"));
+}
+
 Result<> Detach(pid_t tid, int signal) {
   return Drop(Ptrace(PTRACE_DETACH, tid, 0, AsData(static_cast<uint64_t>(signal)), "detach"));
 }
@@ -75,7 +79,8 @@ Result<WaitStatus> WaitFor(pid_t tid, int timeout_ms) {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
     const int64_t passed_ms = (now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1'000'000;
-    if (passed_ms >= timeout_ms) return MakeError(ErrorCode::kUnavailable, "task {} gave no sign for {} ms", tid, passed_ms);
+    if (passed_ms >= timeout_ms)
+      return MakeError(ErrorCode::kUnavailable, "task {} gave no sign for {} ms", tid, passed_ms);
     const timespec nap{0, kNapNs};
     nanosleep(&nap, nullptr);
   }

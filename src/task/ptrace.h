@@ -21,6 +21,8 @@ Result<> Seize(pid_t tid, uint64_t options);
 Result<> Interrupt(pid_t tid);
 // Lets the stopped task run, delivering `signal` if not 0.
 Result<> Continue(pid_t tid, int signal = 0);
+// Lets it run to the next entry to or exit from a system call.
+Result<> ContinueToSystemCall(pid_t tid);
 Result<> Detach(pid_t tid, int signal = 0);
 
 // Waits for the next event of this one task, however long that takes.

@@ -28,7 +28,8 @@ Result<T> ReadRemoteValue(pid_t pid, RemotePtr<T> address) {
   return value;
 }
 
-// /proc/PID/mem: reaches also what the process itself may not write or read (the kernel's FOLL_FORCE; only for a tracer).
+// /proc/PID/mem: reaches also what the process itself may not write or read (the kernel's FOLL_FORCE; only for a
+// tracer).
 class RemoteMemory {
  public:
   static Result<RemoteMemory> Open(pid_t pid);

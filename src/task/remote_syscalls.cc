@@ -68,7 +68,8 @@ Result<bool> RemoteSyscalls::AtMarker(WaitStatus status) {
 Result<RemotePtr<>> RemoteSyscalls::Reserve(size_t bytes) {
   constexpr size_t kAlign = 16;
   const size_t rounded = (bytes + kAlign - 1) / kAlign * kAlign;
-  if (rounded > argument_room()) return MakeError(ErrorCode::kInternal, "remote argument memory is full ({} bytes)", bytes);
+  if (rounded > argument_room())
+    return MakeError(ErrorCode::kInternal, "remote argument memory is full ({} bytes)", bytes);
   const RemotePtr<> at = site_.data + used_;
   used_ += rounded;
   return at;

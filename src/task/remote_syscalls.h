@@ -83,7 +83,8 @@ class RemoteSyscalls {
 
   // One call through registers alone, before there is argument memory.
   Result<> RunOne(RemoteCall& call);
-  // A child or thread that the last call made: its number in the tracer's pid namespace (needs PTRACE_O_TRACECLONE etc.).
+  // A child or thread that the last call made: its number in the tracer's pid namespace (needs PTRACE_O_TRACECLONE
+  // etc.).
   std::optional<pid_t> TakeNewTask() { return std::exchange(new_task_, std::nullopt); }
   // A stop signal from outside arrived during a call; it was held back and is owed to the task.
   bool stop_owed() const { return stop_owed_; }

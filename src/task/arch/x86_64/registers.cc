@@ -41,20 +41,29 @@ bool ReturnsEintrWhenStopped(int64_t system_call) {
     case SYS_readv:
     case SYS_write:
     case SYS_writev:
-    case SYS_io_uring_enter: return true;
-    default: return false;
+    case SYS_io_uring_enter:
+      return true;
+    default:
+      return false;
   }
 }
 
 unsigned long long& ArgumentOf(user_regs_struct& raw, int index) {
   switch (index) {
-    case 0: return raw.rdi;
-    case 1: return raw.rsi;
-    case 2: return raw.rdx;
-    case 3: return raw.r10;
-    case 4: return raw.r8;
-    case 5: return raw.r9;
-    default: break;
+    case 0:
+      return raw.rdi;
+    case 1:
+      return raw.rsi;
+    case 2:
+      return raw.rdx;
+    case 3:
+      return raw.r10;
+    case 4:
+      return raw.r8;
+    case 5:
+      return raw.r9;
+    default:
+      break;
   }
   BATON_CHECK(index >= 0 && index < 6);
   return raw.rdi;
@@ -64,6 +73,12 @@ unsigned long long& ArgumentOf(user_regs_struct& raw, int index) {
 
 uint64_t Registers::argument(int index) const { return ArgumentOf(const_cast<user_regs_struct&>(raw), index); }
 void Registers::set_argument(int index, uint64_t value) { ArgumentOf(raw, index) = value; }
+
+void Registers::SetResult(int64_t number, int64_t result) {
+  raw.rax = static_cast<uint64_t>(result);
+  // A finished call must not be taken up again.
+  raw.orig_rax = static_cast<uint64_t>(result == kErestartRestartblock ? number : -1);
+}
 
 Result<Registers> GetRegisters(pid_t tid) {
   BATON_TRY(const std::vector<std::byte> bytes, GetRegisterSet(tid, NT_PRSTATUS, sizeof(user_regs_struct)));
@@ -84,10 +99,14 @@ Interrupted ClassifyInterrupted(const Registers& registers) {
   switch (registers.result()) {
     case kErestartsys:
     case kErestartnointr:
-    case kErestartnohand: return Interrupted::kRestart;
-    case kErestartRestartblock: return Interrupted::kRestartBlock;
-    case -EINTR: return ReturnsEintrWhenStopped(registers.system_call()) ? Interrupted::kLeakedInterrupt : Interrupted::kNone;
-    default: return Interrupted::kNone;
+    case kErestartnohand:
+      return Interrupted::kRestart;
+    case kErestartRestartblock:
+      return Interrupted::kRestartBlock;
+    case -EINTR:
+      return ReturnsEintrWhenStopped(registers.system_call()) ? Interrupted::kLeakedInterrupt : Interrupted::kNone;
+    default:
+      return Interrupted::kNone;
   }
 }
 

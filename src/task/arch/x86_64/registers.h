@@ -22,6 +22,10 @@ struct Registers {
   int64_t result() const { return static_cast<int64_t>(raw.rax); }
   uint64_t argument(int index) const;
   void set_argument(int index, uint64_t value);
+  // As right after system call `number` gave `result`, which may be one of the kernel's restart codes.
+  void SetResult(int64_t number, int64_t result);
+  void set_instruction(RemotePtr<> address) { raw.rip = address.value(); }
+  void set_stack(RemotePtr<> stack) { raw.rsp = stack.value(); }
   // 64-bit code segment? (a 32-bit task is not supported)
   bool Is64Bit() const { return raw.cs == 0x33; }
 };

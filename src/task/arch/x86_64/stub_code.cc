@@ -90,10 +90,10 @@ void EmitHeal(Assembler& code, const HealPlan& plan) {
   code.MoveImmediate32(kRax, SYS_munmap);
   code.Syscall();
   const user_regs_struct& raw = plan.registers.raw;
-  const std::pair<Reg, uint64_t> values[] = {
-      {kRax, raw.rax}, {kRcx, raw.rcx}, {kRdx, raw.rdx}, {kRbx, raw.rbx}, {kRbp, raw.rbp},
-      {kRsi, raw.rsi}, {kRdi, raw.rdi}, {kR8, raw.r8},   {kR9, raw.r9},   {kR10, raw.r10},
-      {kR11, raw.r11}, {kR12, raw.r12}, {kR13, raw.r13}, {kR14, raw.r14}, {kR15, raw.r15}};
+  const std::pair<Reg, uint64_t> values[] = {{kRax, raw.rax}, {kRcx, raw.rcx}, {kRdx, raw.rdx}, {kRbx, raw.rbx},
+                                             {kRbp, raw.rbp}, {kRsi, raw.rsi}, {kRdi, raw.rdi}, {kR8, raw.r8},
+                                             {kR9, raw.r9},   {kR10, raw.r10}, {kR11, raw.r11}, {kR12, raw.r12},
+                                             {kR13, raw.r13}, {kR14, raw.r14}, {kR15, raw.r15}};
   for (const auto& [reg, value] : values) code.MoveImmediate(reg, value);
   code.Bytes({0xff, 0x25, 0, 0, 0, 0});  // jmp [rip + 0]: the word that follows
   code.Word64(raw.rip);
@@ -148,8 +148,6 @@ Registers EnterSingle(const Registers& base, RemotePtr<> code, const StubCode& s
 }
 
 int64_t SingleResult(const Registers& registers) { return static_cast<int64_t>(registers.raw.r13); }
-
-void SetInstruction(Registers& registers, RemotePtr<> address) { registers.raw.rip = address.value(); }
 
 std::optional<size_t> FindCodeGap(std::span<const std::byte> vdso) {
   constexpr size_t kAlign = 16;

@@ -44,9 +44,9 @@ struct HealPlan {
 
 struct StubCode {
   std::vector<std::byte> bytes;
-  size_t loop = 0;    // offsets of the entries
+  size_t loop = 0;  // offsets of the entries
   size_t single = 0;
-  size_t heal = 0;    // the instruction after the marker's `syscall`: where we find the thread when its batch is done
+  size_t heal = 0;  // the instruction after the marker's `syscall`: where we find the thread when its batch is done
 };
 
 // Upper bound of StubCode::bytes.
@@ -67,7 +67,6 @@ Registers EnterSingle(const Registers& base, RemotePtr<> code, const StubCode& s
                       const Marker& marker);
 // After EnterSingle came back: the system call's result.
 int64_t SingleResult(const Registers& registers);
-void SetInstruction(Registers& registers, RemotePtr<> address);
 
 // Offset of unused (zero) bytes in a vDSO image, enough for the code; aligned to 16.
 std::optional<size_t> FindCodeGap(std::span<const std::byte> vdso);

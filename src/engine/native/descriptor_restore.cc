@@ -1,0 +1,66 @@
+#include "engine/native/descriptor_restore.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/fault.h"
+
+namespace baton {
+namespace {
+
+// A table that may need more descriptors than the stub's soft limit allows; the process' own limits come later.
+Result<> RaiseDescriptorLimit(RemoteSyscalls& calls, int highest) {
+  BATON_TRY(const auto at, calls.PutValue(rlimit{}));
+  BATON_CHECKED(calls.Do("read the descriptor limit", SYS_prlimit64, 0, RLIMIT_NOFILE, 0, at));
+  BATON_TRY(rlimit limit, calls.Get(at));
+  if (limit.rlim_cur > static_cast<rlim_t>(highest)) return {};
+  limit.rlim_cur = limit.rlim_max;
+  BATON_TRY(const auto raised, calls.PutValue(limit));
+  BATON_CHECKED(calls.Do("raise the descriptor limit", SYS_prlimit64, 0, RLIMIT_NOFILE, raised, 0));
+  return {};
+}
+
+}  // namespace
+
+// The kernel gives the lowest free number, so every result is known beforehand and all goes in one batch.
+Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, const Holder& holder) {
+  BATON_CHECKED(FailPoint("restore.descriptors"));
+  if (process.descriptors().empty()) return {};
+  RemoteSyscalls& calls = task.calls();
+  calls.ResetArguments();
+  std::vector<pb::DescriptorRecord> wanted(process.descriptors().begin(), process.descriptors().end());
+  std::ranges::sort(wanted, {}, [](const auto& descriptor) { return descriptor.fd(); });
+  const int source = wanted.back().fd() + 1;
+  BATON_CHECKED(RaiseDescriptorLimit(calls, source));
+  BATON_TRY(const int64_t pid_fd, calls.Do("pidfd_open of the holder", SYS_pidfd_open, holder.ns_pid(), 0));
+  if (pid_fd != source) {
+    BATON_CHECKED(calls.Do("dup3", SYS_dup3, pid_fd, source, O_CLOEXEC));
+    BATON_CHECKED(calls.Do("close", SYS_close, pid_fd));
+  }
+  std::vector<RemoteCall> batch;
+  uint64_t lowest_free = 0;
+  for (const pb::DescriptorRecord& descriptor : wanted) {
+    const auto fd = static_cast<uint64_t>(descriptor.fd());
+    const auto from = static_cast<uint64_t>(holder.DescriptorOf(descriptor.open_file()));
+    batch.push_back({SYS_pidfd_getfd, {static_cast<uint64_t>(source), from, 0}});
+    if (lowest_free == fd) {
+      batch.push_back({SYS_fcntl, {fd, F_SETFD, descriptor.close_on_exec() ? FD_CLOEXEC : 0U}});
+      ++lowest_free;
+    } else {
+      batch.push_back({SYS_dup3, {lowest_free, fd, descriptor.close_on_exec() ? O_CLOEXEC : 0U}});
+      batch.push_back({SYS_close, {lowest_free}});
+    }
+  }
+  batch.push_back({SYS_close, {static_cast<uint64_t>(source)}});
+  BATON_CHECKED(calls.Run(batch));
+  for (const RemoteCall& call : batch) {
+    if (call.result < 0) return ErrnoError(static_cast<int>(-call.result), "process {}: descriptors", process.pid());
+  }
+  return {};
+}
+
+}  // namespace baton

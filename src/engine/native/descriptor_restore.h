@@ -1,0 +1,14 @@
+// Putting a process' descriptors in place, fetched from the holder.
+#pragma once
+
+#include "base/result.h"
+#include "engine/native/holder.h"
+#include "engine/native/native.pb.h"
+#include "task/blank_task.h"
+
+namespace baton {
+
+// REQUIRES: the process has no descriptors and its memory is in place.
+Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, const Holder& holder);
+
+}  // namespace baton

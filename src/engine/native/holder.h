@@ -1,0 +1,65 @@
+// The holder: a blank process inside the unit's namespaces in which open files are made, and from which every process
+// fetches its descriptors (pidfd_getfd(2)). It is gone before the unit runs.
+//
+// Thread-safety: the tracer's thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "engine/engine.h"
+#include "engine/native/memory_restore.h"
+#include "engine/native/unit_image.h"
+#include "resource/kind.h"
+#include "task/blank_task.h"
+
+namespace baton {
+
+class Holder : public RestoreContext {
+ public:
+  // A stub with a number that is not in `avoid`.
+  static Result<std::unique_ptr<Holder>> Make(StubSpawner& spawner, const std::vector<pid_t>& avoid,
+                                              const BootArea& boot, const UnitImage& image);
+  ~Holder() override;
+
+  // Gives the holder a copy of one of our descriptors; its number there.
+  Result<int> Pass(int fd);
+  // Makes all open files of the image, in the order of their kinds. Externals: name -> descriptor of ours.
+  Result<> MakeOpenFiles(const std::map<std::string, int>& externals);
+  // The shared memory objects that mappings of the unit need, filled in.
+  Result<> MakeSharedMemory(const ImageReader& reader);
+  Result<> PassSegments(const ImageReader& reader);
+
+  const MemorySources& sources() const { return sources_; }
+  pid_t ns_pid() const { return task_->ns_pid(); }
+  // The descriptor in the holder of an open file's id. REQUIRES: MakeOpenFiles.
+  int DescriptorOf(uint32_t open_file) const { return open_files_.at(open_file); }
+
+  RemoteSyscalls& holder() override { return task_->calls(); }
+  std::map<std::string, int>& shared() override { return shared_; }
+  Result<std::vector<std::byte>> Content(std::string_view space) override;
+  Result<UniqueFd> CopyFromHolder(int fd) override;
+  std::string MapPath(const std::string& path) override { return path; }
+
+ private:
+  Holder(std::unique_ptr<BlankTask> task, UniqueFd pid_fd, const UnitImage& image)
+      : task_(std::move(task)), pid_fd_(std::move(pid_fd)), image_(image) {}
+  Result<> OpenMailbox();
+  Result<> MakeOpenFile(const pb::OpenFileRecord& file, const std::map<std::string, int>& externals);
+  Result<int> MakeObject(const ImageReader& reader, uint64_t object, uint64_t bytes);
+
+  std::unique_ptr<BlankTask> task_;
+  UniqueFd pid_fd_;
+  const UnitImage& image_;
+  std::optional<UniqueFd> mailbox_;  // our end; the other is mailbox_fd_ in the holder
+  int mailbox_fd_ = -1;
+  std::map<std::string, int> shared_;
+  std::map<uint32_t, int> open_files_;
+  MemorySources sources_;
+};
+
+}  // namespace baton

@@ -1,0 +1,166 @@
+#include "engine/native/interrupted_call.h"
+
+#include <sys/syscall.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "proc/process_files.h"
+
+namespace baton {
+namespace {
+
+constexpr int64_t kNsPerSecond = 1'000'000'000;
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr uint64_t kRedZoneBytes = 128;  // System V ABI: below the stack pointer, may be in use
+
+int64_t NowNs() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * kNsPerSecond + now.tv_nsec;
+}
+
+bool SignalWaits(const pb::ThreadRecord& record, const ProcStatus& status) {
+  const uint64_t pending = (status.sig_pnd | status.shd_pnd) & ~record.signal_mask() & ~status.sig_ign;
+  return pending != 0;
+}
+
+// What the thread slept in: as seen before the freeze if that was the same call, else as its registers say.
+PendingCall CallOf(const FrozenTask& task) {
+  PendingCall call;
+  call.number = task.registers.system_call();
+  for (int i = 0; i < 6; ++i) call.arguments[static_cast<size_t>(i)] = task.registers.argument(i);
+  const bool same = task.before && task.before->number == call.number && task.before->arguments == call.arguments;
+  if (same) call.slept_ns = task.before->slept_ns;
+  return call;
+}
+
+// The program's code names the call: `mov $number, %eax` right before `syscall`, as every C library has it.
+std::optional<int64_t> NumberFromCode(pid_t pid, const Registers& registers) {
+  constexpr uint8_t kMovEax = 0xb8;
+  struct [[gnu::packed]] Code {
+    uint8_t opcode;
+    uint32_t number;
+  };
+  const RemotePtr<Code> at(registers.instruction().value() - 2 - sizeof(Code));
+  const auto code = ReadRemoteValue(pid, at);
+  if (!code || code->opcode != kMovEax) return std::nullopt;
+  return code->number;
+}
+
+struct Remaining {
+  PendingCall call;
+  std::optional<int64_t> left_ns;
+};
+
+// For restart_syscall: which call it is really, and what is left of its time.
+Result<Remaining> ResolveRestarted(pid_t pid, const FrozenTask& task, uint64_t start_time, const CallMemory& memory) {
+  Remaining out{.call = CallOf(task), .left_ns = std::nullopt};
+  if (out.call.number != SYS_restart_syscall) {
+    BATON_TRY(out.left_ns, RemainingNs(pid, out.call));
+    return out;
+  }
+  const auto known =
+      memory.Recall(task.tid, start_time, task.registers.instruction().value(), task.registers.stack().value());
+  if (known) {
+    out.call.number = known->number;
+    out.call.arguments = known->arguments;
+    if (known->deadline_ns) out.left_ns = std::max<int64_t>(0, *known->deadline_ns - NowNs());
+    return out;
+  }
+  const auto number = NumberFromCode(pid, task.registers);
+  if (!number) {
+    return MakeError(ErrorCode::kNotSupported,
+                     "thread {} continues an interrupted system call that cannot be told from outside; try again later",
+                     task.tid);
+  }
+  out.call.number = *number;
+  BATON_TRY(out.left_ns, RemainingNs(pid, out.call));
+  return out;
+}
+
+Result<> CaptureRestartBlock(pid_t pid, FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory) {
+  BATON_TRY(const ProcStat stat, ReadStat(pid, task.tid));
+  BATON_TRY(const Remaining resolved, ResolveRestarted(pid, task, stat.starttime, memory));
+  pb::InterruptedCallRecord* out = record.mutable_interrupted();
+  out->set_number(resolved.call.number);
+  for (const uint64_t argument : resolved.call.arguments) out->add_arguments(argument);
+  out->set_timed(resolved.left_ns.has_value());
+  out->set_remaining_ns(resolved.left_ns.value_or(0));
+  CallMemory::Entry entry{resolved.call.number,
+                          resolved.call.arguments,
+                          std::nullopt,
+                          stat.starttime,
+                          task.registers.instruction().value(),
+                          task.registers.stack().value()};
+  if (resolved.left_ns) entry.deadline_ns = NowNs() + *resolved.left_ns;
+  memory.Remember(task.tid, entry);
+  return {};
+}
+
+// Registers that make the call again with the time left. A time that is passed by address is put below the red zone of
+// the thread's stack: the kernel reads it as soon as the thread goes on, and nobody else looks there.
+Result<Registers> WithTimeLeft(pid_t pid, const FrozenTask& task, int64_t left_ns) {
+  const PendingCall call = CallOf(task);
+  Registers registers = RewoundToCall(task.registers, call.number);
+  const auto timeout = RelativeTimeout(call.number, call.arguments);
+  if (!timeout) return registers;
+  if (timeout->form == TimeoutArgument::Form::kMilliseconds) {
+    registers.set_argument(timeout->index, static_cast<uint64_t>((left_ns + kNsPerMs - 1) / kNsPerMs));
+    return registers;
+  }
+  const timespec left{left_ns / kNsPerSecond, left_ns % kNsPerSecond};
+  const uint64_t at = (task.registers.stack().value() - kRedZoneBytes - sizeof left) & ~uint64_t{15};
+  BATON_TRY(const RemoteMemory memory, RemoteMemory::Open(pid));
+  BATON_CHECKED(memory.Write(RemotePtr<>(at), std::as_bytes(std::span(&left, 1))));
+  registers.set_argument(timeout->index, at);
+  return registers;
+}
+
+Result<> CaptureLeaked(pid_t pid, FrozenTask& task, const pb::ThreadRecord& record) {
+  BATON_TRY(const ProcStatus status, ReadStatus(pid, task.tid));
+  if (SignalWaits(record, status)) return {};
+  const PendingCall call = CallOf(task);
+  BATON_TRY(const std::optional<int64_t> left_ns, RemainingNs(pid, call));
+  if (left_ns) {
+    BATON_TRY(task.thaw, WithTimeLeft(pid, task, *left_ns));
+  } else {
+    task.thaw = RewoundToCall(task.registers, call.number);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<> CaptureInterruptedCall(pid_t pid, FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory) {
+  BATON_CHECKED(FailPoint("capture.interrupted_call"));
+  switch (ClassifyInterrupted(task.registers)) {
+    case Interrupted::kNone:
+      memory.Forget(task.tid);
+      return {};
+    case Interrupted::kRestart:
+      return {};
+    case Interrupted::kRestartBlock:
+      return CaptureRestartBlock(pid, task, record, memory);
+    case Interrupted::kLeakedInterrupt:
+      return CaptureLeaked(pid, task, record);
+  }
+  return {};
+}
+
+Registers HealedRegisters(const Registers& registers) {
+  switch (ClassifyInterrupted(registers)) {
+    case Interrupted::kNone:
+      return registers;
+    case Interrupted::kRestartBlock:
+      return RewoundToCall(registers, SYS_restart_syscall);
+    case Interrupted::kRestart:
+    case Interrupted::kLeakedInterrupt:
+      return RewoundToCall(registers, registers.system_call());
+  }
+  return registers;
+}
+
+}  // namespace baton

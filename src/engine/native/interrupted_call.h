@@ -1,0 +1,29 @@
+// A system call that the freeze interrupted: what the image says of it, how the living thread goes on, and how a
+// restored thread takes it up again. The aim: no EINTR the program would not have seen, no sleep made shorter or
+// longer.
+//
+// Three cases (task/arch registers.h, ClassifyInterrupted):
+//  - restart: made again with the same arguments, by the kernel in the living thread, by us in the restored one;
+//  - restart block: the kernel keeps the deadline of the living thread. In the image we keep number, arguments and the
+//  time
+//    left; the restored thread makes the call anew with that time under our control, is interrupted again, and so gets
+//    a restart block of its own;
+//  - leaked EINTR: calls that give up at any interruption. Made again, with the time left, unless a signal really came.
+#pragma once
+
+#include "base/result.h"
+#include "engine/native/call_memory.h"
+#include "engine/native/freeze.h"
+#include "engine/native/native.pb.h"
+#include "task/remote_memory.h"
+
+namespace baton {
+
+// REQUIRES: the record's signal mask and pending signals are filled in. Changes task.registers to what the image keeps
+// and sets task.thaw where the living thread cannot simply go on.
+Result<> CaptureInterruptedCall(pid_t pid, FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory);
+
+// Registers ready to run without the kernel's help: for a thread whose tracer dies.
+Registers HealedRegisters(const Registers& registers);
+
+}  // namespace baton

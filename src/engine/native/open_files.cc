@@ -1,0 +1,194 @@
+#include "engine/native/open_files.h"
+
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/fault.h"
+#include "proc/process_files.h"
+#include "resource/common/facts.h"
+
+namespace baton {
+namespace {
+
+Result<UniqueFd> OpenPid(pid_t pid) {
+  const auto fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (const int error = errno; fd < 0) {
+    if (error == ESRCH) return Error(ErrorCode::kTaskGone, error, fmt::format("process {}", pid));
+    return ErrnoError(error, "pidfd_open {}", pid);
+  }
+  return UniqueFd(fd);
+}
+
+Result<UniqueFd> CopyDescriptor(int pid_fd, int fd) {
+  const auto copy = static_cast<int>(syscall(SYS_pidfd_getfd, pid_fd, fd, 0));
+  if (const int error = errno; copy < 0) return ErrnoError(error, "copy descriptor {}", fd);
+  return UniqueFd(copy);
+}
+
+bool SameFile(pid_t pid_a, int fd_a, pid_t pid_b, int fd_b) {
+  return syscall(SYS_kcmp, pid_a, pid_b, KCMP_FILE, fd_a, fd_b) == 0;
+}
+
+std::string Identity(const FdFacts& file) {
+  return fmt::format("{}|{}|{}|{:o}", file.link, file.status.st_dev, file.status.st_ino,
+                     file.info.flags & ~static_cast<unsigned>(O_CLOEXEC));
+}
+
+// "process 12 (python3), descriptor 5 (anon_inode:[io_uring], mode 600, fs 0x...)"
+std::string NameOf(const FdFacts& file) {
+  const auto comm = ReadComm(file.host_pid);
+  return fmt::format("process {} ({}), descriptor {} ({}, mode {:o}, file system {:#x})", file.host_pid,
+                     comm ? *comm : "?", file.fd, file.link, file.status.st_mode, file.fs_magic);
+}
+
+bool IsOtherEndOrSame(const ExternalFd& external, const FdFacts& file) {
+  if (SameFile(getpid(), external.fd, file.host_pid, file.fd)) return true;
+  struct stat status{};
+  return file.IsFifo() && fstat(external.fd, &status) == 0 && S_ISFIFO(status.st_mode) &&
+         status.st_ino == file.status.st_ino && status.st_dev == file.status.st_dev;
+}
+
+}  // namespace
+
+Result<> OpenFiles::Gather(const std::vector<Process>& processes, const std::vector<ExternalFd>& externals) {
+  BATON_CHECKED(FailPoint("capture.open_files"));
+  processes_ = processes;
+  for (const Process& process : processes) BATON_CHECKED(GatherProcess(process));
+  MatchExternals(externals);
+  return {};
+}
+
+Result<> OpenFiles::GatherProcess(const Process& process) {
+  BATON_TRY(const std::vector<int> fds, ListFds(process.host_pid));
+  BATON_TRY(const UniqueFd pid_fd, OpenPid(process.host_pid));
+  for (const int fd : fds) {
+    if (auto gathered = GatherDescriptor(process, pid_fd.get(), fd); !gathered) {
+      return gathered.Fail("process {}, descriptor {}", process.host_pid, fd);
+    }
+  }
+  return {};
+}
+
+Result<> OpenFiles::GatherDescriptor(const Process& process, int pid_fd, int fd) {
+  BATON_TRY(UniqueFd copy, CopyDescriptor(pid_fd, fd));
+  BATON_TRY(FdFacts facts, GatherFacts(process.host_pid, fd, copy.get()));
+  const bool close_on_exec = (facts.info.flags & O_CLOEXEC) != 0;
+  const auto [begin, end] = by_identity_.equal_range(Identity(facts));
+  auto same = std::find_if(begin, end, [&](const auto& entry) {
+    const FdFacts& other = files_[entry.second];
+    return SameFile(other.host_pid, other.fd, process.host_pid, fd);
+  });
+  size_t index = files_.size();
+  if (same != end) {
+    index = same->second;
+  } else {
+    facts.id = static_cast<uint32_t>(index + 1);
+    by_identity_.emplace(Identity(facts), index);
+    files_.push_back(std::move(facts));
+    copies_.push_back(std::move(copy));
+  }
+  files_[index].users.push_back({process.ns_pid, fd, close_on_exec});
+  by_descriptor_[{process.host_pid, fd}] = index;
+  return {};
+}
+
+void OpenFiles::MatchExternals(const std::vector<ExternalFd>& externals) {
+  for (const FdFacts& file : files_) {
+    const auto match =
+        std::ranges::find_if(externals, [&](const ExternalFd& external) { return IsOtherEndOrSame(external, file); });
+    if (match != externals.end()) external_names_[file.id] = match->name;
+  }
+}
+
+const ResourceKind* OpenFiles::ClaimedBy(const FdFacts& file, std::string& trouble) const {
+  const ResourceKind* claimant = nullptr;
+  for (const auto& kind : AllKinds()) {
+    if (!kind->Claims(file)) continue;
+    if (claimant != nullptr) {
+      trouble = fmt::format("is claimed by two kinds, {} and {}", claimant->Name(), kind->Name());
+      return nullptr;
+    }
+    claimant = kind.get();
+  }
+  if (claimant == nullptr)
+    trouble = "is of a kind that cannot be saved; close it, or end that part of the program first";
+  return claimant;
+}
+
+Result<> OpenFiles::Check() const {
+  BATON_CHECKED(FailPoint("capture.check_open_files"));
+  for (const FdFacts& file : files_) {
+    if (external_names_.contains(file.id)) continue;
+    std::string trouble;
+    const ResourceKind* kind = ClaimedBy(file, trouble);
+    if (kind == nullptr) return MakeError(ErrorCode::kNotSupported, "{} {}", NameOf(file), trouble);
+    if (auto checked = kind->Check(file, *this); !checked) return checked.Fail("{}", NameOf(file));
+  }
+  return {};
+}
+
+Result<std::vector<pb::OpenFileRecord>> OpenFiles::Capture() {
+  std::vector<pb::OpenFileRecord> records;
+  for (const FdFacts& file : files_) {
+    pb::OpenFileRecord record;
+    record.set_id(file.id);
+    if (const auto external = external_names_.find(file.id); external != external_names_.end()) {
+      record.set_external(external->second);
+    } else {
+      std::string trouble;
+      const ResourceKind* kind = ClaimedBy(file, trouble);
+      if (kind == nullptr) return MakeError(ErrorCode::kNotSupported, "{} {}", NameOf(file), trouble);
+      BATON_CHECKED(FailPoint(fmt::format("capture.kind.{}", kind->Name())));
+      auto payload = kind->Capture(file, *this);
+      if (!payload) return payload.Fail("{}", NameOf(file));
+      record.set_kind(std::string(kind->Name()));
+      record.set_version(kind->Version());
+      record.set_payload(*payload);
+    }
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+std::vector<pb::DescriptorRecord> OpenFiles::DescriptorsOf(pid_t ns_pid) const {
+  std::vector<pb::DescriptorRecord> records;
+  for (const FdFacts& file : files_) {
+    for (const FdUser& user : file.users) {
+      if (user.ns_pid != ns_pid) continue;
+      pb::DescriptorRecord record;
+      record.set_fd(user.fd);
+      record.set_close_on_exec(user.close_on_exec);
+      record.set_open_file(file.id);
+      records.push_back(record);
+    }
+  }
+  std::ranges::sort(records, {}, [](const pb::DescriptorRecord& record) { return record.fd(); });
+  return records;
+}
+
+const FdFacts* OpenFiles::Find(pid_t host_pid, int fd) const {
+  const auto found = by_descriptor_.find({host_pid, fd});
+  return found == by_descriptor_.end() ? nullptr : &files_[found->second];
+}
+
+std::optional<pid_t> OpenFiles::NsPid(pid_t host_pid) const {
+  const auto found = std::ranges::find(processes_, host_pid, &Process::host_pid);
+  if (found == processes_.end()) return std::nullopt;
+  return found->ns_pid;
+}
+
+bool OpenFiles::HasProcess(pid_t ns_pid) const {
+  return std::ranges::find(processes_, ns_pid, &Process::ns_pid) != processes_.end();
+}
+
+void OpenFiles::AddContent(std::string space, std::vector<std::byte> bytes) {
+  contents_.emplace_back(std::move(space), std::move(bytes));
+}
+
+}  // namespace baton

@@ -1,0 +1,63 @@
+// The open files (file descriptions) of a frozen unit: which descriptors share one, which kind claims each, and their
+// records. Sources: kcmp(2) KCMP_FILE, pidfd_getfd(2), proc(5) fd and fdinfo.
+//
+// Thread-safety: the tracer's thread. Owns copies of the unit's descriptors: destroy it before the unit is expected to
+// see its pipes close.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "engine/engine.h"
+#include "engine/native/native.pb.h"
+#include "resource/kind.h"
+
+namespace baton {
+
+class OpenFiles : public CaptureContext {
+ public:
+  struct Process {
+    pid_t host_pid = 0;
+    pid_t ns_pid = 0;
+  };
+  // Content of AddContent: space name -> bytes, padded by nobody.
+  using Contents = std::vector<std::pair<std::string, std::vector<std::byte>>>;
+
+  // Looks at all descriptors of all processes; touches nothing.
+  Result<> Gather(const std::vector<Process>& processes, const std::vector<ExternalFd>& externals);
+  // Exactly one kind must claim each and find nothing against it.
+  Result<> Check() const;
+  // The records of all open files, in the order of Gather.
+  Result<std::vector<pb::OpenFileRecord>> Capture();
+  // The descriptors of one process.
+  std::vector<pb::DescriptorRecord> DescriptorsOf(pid_t ns_pid) const;
+  Contents TakeContents() { return std::move(contents_); }
+
+  std::span<const FdFacts> files() const override { return files_; }
+  const FdFacts* Find(pid_t host_pid, int fd) const override;
+  std::optional<pid_t> NsPid(pid_t host_pid) const override;
+  bool HasProcess(pid_t ns_pid) const override;
+  void AddContent(std::string space, std::vector<std::byte> bytes) override;
+
+ private:
+  Result<> GatherProcess(const Process& process);
+  Result<> GatherDescriptor(const Process& process, int pid_fd, int fd);
+  void MatchExternals(const std::vector<ExternalFd>& externals);
+  const ResourceKind* ClaimedBy(const FdFacts& file, std::string& trouble) const;
+
+  std::vector<Process> processes_;
+  std::vector<FdFacts> files_;
+  std::vector<UniqueFd> copies_;
+  std::multimap<std::string, size_t> by_identity_;         // link and inode -> index in files_
+  std::map<std::pair<pid_t, int>, size_t> by_descriptor_;  // (host pid, fd) -> index
+  std::map<uint32_t, std::string> external_names_;         // file id -> name
+  Contents contents_;
+};
+
+}  // namespace baton

@@ -1,0 +1,127 @@
+#include "engine/native/page_capture.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+
+#include "base/fault.h"
+#include "proc/process_files.h"
+
+namespace baton {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr size_t kCopyBlock = size_t{8} << 20;
+
+bool HasContentOfItsOwn(const pb::MappingRecord& mapping) {
+  const bool special = mapping.backing() == pb::MappingRecord::VDSO || mapping.backing() == pb::MappingRecord::VVAR ||
+                       mapping.backing() == pb::MappingRecord::VSYSCALL;
+  return !special && !mapping.shared();
+}
+
+// Pages of a shared object that exist, whoever touched them: mincore(2) asks the page cache itself. What is in swap it
+// does not tell, so with swap in use all pages are taken.
+Result<std::vector<PageRange>> ExistingPages(RemoteSyscalls& calls, const pb::MappingRecord& mapping) {
+  const uint64_t end = mapping.start() + mapping.bytes();
+  BATON_TRY(const bool swap, AnySwap());
+  if (swap) return std::vector<PageRange>{{mapping.start(), end}};
+  std::vector<PageRange> ranges;
+  calls.ResetArguments();
+  std::vector<std::byte> present(calls.argument_room() / 16 * 16);
+  BATON_TRY(const RemotePtr<> at, calls.Reserve(present.size()));
+  for (uint64_t start = mapping.start(); start < end;) {
+    const uint64_t pages = std::min<uint64_t>(present.size(), (end - start) / kPage);
+    BATON_CHECKED(calls.Do("mincore", SYS_mincore, start, pages * kPage, at));
+    BATON_CHECKED(calls.memory().Read(at, std::span(present).first(pages)));
+    for (uint64_t page = 0; page < pages; ++page, start += kPage) {
+      if ((present[page] & std::byte{1}) == std::byte{0}) continue;
+      if (!ranges.empty() && ranges.back().end == start) {
+        ranges.back().end += kPage;
+      } else {
+        ranges.push_back({start, start + kPage});
+      }
+    }
+  }
+  return ranges;
+}
+
+}  // namespace
+
+std::string ProcessSpace(int32_t pid) { return fmt::format("process:{}", pid); }
+std::string ObjectSpace(uint64_t object) { return fmt::format("shared:{:x}", object); }
+
+Result<> CopiedPages::Prepare(std::span<const pid_t> pids) {
+  uint64_t kib = 0;
+  for (const pid_t pid : pids) {
+    const auto status = ReadStatus(pid);
+    if (!status) continue;
+    for (const char* key : {"RssAnon", "RssShmem", "VmSwap"}) {
+      if (const std::string* value = status->Find(key); value != nullptr) kib += std::stoull(*value);
+    }
+    kib += status->vm_swap_kb.value_or(0);
+  }
+  return buffer_.Prepare(kib * 1024 + kib * 1024 / 64 + kCopyBlock);
+}
+
+Result<> CopiedPages::CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::ProcessRecord& process) {
+  BATON_CHECKED(FailPoint("capture.pages"));
+  BATON_TRY(const PageMap map, PageMap::Open(memory.pid()));
+  const std::string space = ProcessSpace(process.pid());
+  for (const pb::MappingRecord& mapping : process.mappings()) {
+    if (HasContentOfItsOwn(mapping)) {
+      BATON_CHECKED(CopyPrivate(memory, map, mapping, space));
+    } else if (mapping.backing() == pb::MappingRecord::SHARED_MEMORY) {
+      BATON_CHECKED(CopyShared(memory, calls, mapping));
+    }
+  }
+  return {};
+}
+
+Result<> CopiedPages::CopyPrivate(const RemoteMemory& memory, const PageMap& map, const pb::MappingRecord& mapping,
+                                  const std::string& space) {
+  // A deleted file cannot be mapped again: all its mapped pages are content.
+  const auto want = mapping.deleted() ? PageMap::Want::kAllPresent : PageMap::Want::kPrivate;
+  BATON_TRY(const std::vector<PageRange> ranges, map.Scan(mapping.start(), mapping.start() + mapping.bytes(), want));
+  const bool readable = (mapping.protection() & PROT_READ) != 0;
+  for (const PageRange& range : ranges) BATON_CHECKED(Copy(memory, range, space, range.start, readable));
+  return {};
+}
+
+Result<> CopiedPages::CopyShared(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::MappingRecord& mapping) {
+  RangeSet& copied = copied_objects_[mapping.object()];
+  BATON_TRY(const std::vector<PageRange> ranges, ExistingPages(calls, mapping));
+  const bool readable = (mapping.protection() & PROT_READ) != 0;
+  for (const PageRange& range : ranges) {
+    const uint64_t shift = mapping.offset() - mapping.start();  // from addresses to offsets in the object
+    for (const PageRange& fresh : copied.Add({range.start + shift, range.end + shift})) {
+      const PageRange source{fresh.start - shift, fresh.end - shift};
+      BATON_CHECKED(Copy(memory, source, ObjectSpace(mapping.object()), fresh.start, readable));
+    }
+  }
+  return {};
+}
+
+Result<> CopiedPages::Copy(const RemoteMemory& memory, PageRange range, const std::string& space, uint64_t address,
+                           bool readable) {
+  while (range.start < range.end) {
+    const size_t size = std::min<uint64_t>(kCopyBlock, range.bytes());
+    BATON_TRY(const std::span<std::byte> room, buffer_.Take(size));
+    // /proc/PID/mem reads through missing permissions; process_vm_readv is faster but does not.
+    auto copied = readable ? ReadRemote(memory.pid(), RemotePtr<>(range.start), room)
+                           : memory.Read(RemotePtr<>(range.start), room);
+    if (!copied) return copied.Fail("pages at {:#x}", range.start);
+    pieces_.push_back({space, address, room});
+    range.start += size;
+    address += size;
+    bytes_ += size;
+  }
+  return {};
+}
+
+Result<> CopiedPages::Write(ImageWriter& writer) const {
+  for (const Piece& piece : pieces_) BATON_CHECKED(writer.AddPages(piece.space, piece.address, piece.content));
+  return {};
+}
+
+}  // namespace baton

@@ -1,0 +1,56 @@
+// Copying the content of memory while the unit stands still, and writing it later.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/native/copy_buffer.h"
+#include "engine/native/native.pb.h"
+#include "engine/native/page_map.h"
+#include "image/writer.h"
+#include "task/remote_memory.h"
+#include "task/remote_syscalls.h"
+
+namespace baton {
+
+// Names of page spaces in the image.
+std::string ProcessSpace(int32_t pid);
+std::string ObjectSpace(uint64_t object);
+
+// Pages copied out of a unit, waiting to be written.
+class CopiedPages {
+ public:
+  // Faults in room for about what the processes hold now. REQUIRES: before the freeze.
+  Result<> Prepare(std::span<const pid_t> pids);
+
+  // The private pages of all mappings of a process, and the shared memory objects it maps that were not copied yet.
+  // `calls`: in that process, for what only it can tell (mincore).
+  Result<> CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::ProcessRecord& process);
+  Result<> Write(ImageWriter& writer) const;
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  struct Piece {
+    std::string space;
+    uint64_t address;
+    std::span<const std::byte> content;
+  };
+  Result<> CopyPrivate(const RemoteMemory& memory, const PageMap& map, const pb::MappingRecord& mapping,
+                       const std::string& space);
+  Result<> CopyShared(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::MappingRecord& mapping);
+  // [start, end) of the target becomes `space` from `address` on.
+  Result<> Copy(const RemoteMemory& memory, PageRange range, const std::string& space, uint64_t address, bool readable);
+
+  CopyBuffer buffer_;
+  std::vector<Piece> pieces_;
+  std::map<uint64_t, RangeSet> copied_objects_;  // by object: offsets
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace baton

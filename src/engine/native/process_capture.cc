@@ -1,0 +1,176 @@
+#include "engine/native/process_capture.h"
+
+#include <linux/kcmp.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "proc/process_files.h"
+#include "task/ptrace.h"
+
+namespace baton {
+namespace {
+
+constexpr size_t kLimits = 16;  // RLIM_NLIMITS
+
+pid_t Innermost(const std::vector<pid_t>& numbers, pid_t fallback) {
+  return numbers.empty() ? fallback : numbers.back();
+}
+
+Result<> CheckNamespaces(pid_t pid, pid_t root_pid) {
+  for (const char* name : {"user", "mnt", "pid", "ipc", "uts", "net", "time", "cgroup"}) {
+    auto own = ReadProcessLink(pid, fmt::format("ns/{}", name));
+    auto roots = ReadProcessLink(root_pid, fmt::format("ns/{}", name));
+    if (!own || !roots || *own == *roots) continue;
+    return MakeError(
+        ErrorCode::kNotSupported,
+        "process {} is in another {} namespace than the first process of the unit; that cannot be saved yet", pid,
+        name);
+  }
+  return {};
+}
+
+Result<> CheckSharing(pid_t pid, pid_t parent) {
+  for (const auto& [type, what] :
+       {std::pair{KCMP_VM, "address space (vfork or CLONE_VM)"},
+        std::pair{KCMP_FILES, "descriptor table (CLONE_FILES)"}, std::pair{KCMP_FS, "working directory (CLONE_FS)"},
+        std::pair{KCMP_SIGHAND, "signal actions (CLONE_SIGHAND)"}}) {
+    if (syscall(SYS_kcmp, pid, parent, type, 0, 0) != 0) continue;
+    return MakeError(ErrorCode::kNotSupported, "processes {} and {} share their {}; that cannot be saved yet", parent,
+                     pid, what);
+  }
+  return {};
+}
+
+Result<> CaptureIdentity(pid_t pid, pb::ProcessRecord& record) {
+  BATON_CHECKED(FailPoint("capture.identity"));
+  BATON_TRY(const ProcStatus status, ReadStatus(pid));
+  record.set_pid(Innermost(status.ns_tgid, status.tgid));
+  record.set_pgid(Innermost(status.ns_pgid, 0));
+  record.set_sid(Innermost(status.ns_sid, 0));
+  record.set_comm(status.name);
+  if (status.umask) record.set_umask(*status.umask);
+  const auto parent = ReadStatus(status.ppid);
+  record.set_ppid(parent ? Innermost(parent->ns_tgid, parent->tgid) : 0);
+  pb::CredentialsRecord* credentials = record.mutable_credentials();
+  for (const uid_t uid : status.uid) credentials->add_uids(uid);
+  for (const gid_t gid : status.gid) credentials->add_gids(gid);
+  for (const gid_t group : status.groups) credentials->add_groups(group);
+  credentials->set_inheritable(status.cap_inh);
+  credentials->set_permitted(status.cap_prm);
+  credentials->set_effective(status.cap_eff);
+  credentials->set_bounding(status.cap_bnd);
+  credentials->set_ambient(status.cap_amb);
+  return {};
+}
+
+// /proc/PID/limits lists them in the order of their numbers; prlimit(2) on another user's process would need
+// CAP_SYS_RESOURCE, which root does not have everywhere.
+Result<> CaptureLimits(pid_t pid, pb::ProcessRecord& record) {
+  BATON_TRY(const std::vector<ProcLimit> limits, ReadLimits(pid));
+  for (size_t resource = 0; resource < limits.size() && resource < kLimits; ++resource) {
+    pb::LimitRecord* out = record.add_limits();
+    out->set_resource(static_cast<int32_t>(resource));
+    out->set_soft(limits[resource].soft);
+    out->set_hard(limits[resource].hard);
+  }
+  return {};
+}
+
+Result<> CaptureDirectories(pid_t pid, pb::ProcessRecord& record) {
+  BATON_TRY(const std::string cwd, ReadProcessLink(pid, "cwd"));
+  BATON_TRY(const std::string root, ReadProcessLink(pid, "root"));
+  BATON_TRY(const std::string exe, ReadProcessLink(pid, "exe"));
+  struct stat status{};
+  const bool there = stat(fmt::format("/proc/{}/cwd", pid).c_str(), &status) == 0 && status.st_nlink > 0;
+  if (!there || cwd.ends_with(" (deleted)")) {
+    return MakeError(ErrorCode::kNotSupported,
+                     "process {}: its working directory {} has been removed: change to another", pid, cwd);
+  }
+  record.set_cwd(cwd);
+  record.set_root(root == "/" ? "" : root);
+  record.set_exe(exe);
+  return {};
+}
+
+Result<> CaptureLayout(pid_t pid, const ProcStat& stat, pb::ProcessRecord& record) {
+  pb::MemoryLayoutRecord* layout = record.mutable_layout();
+  layout->set_start_code(stat.startcode);
+  layout->set_end_code(stat.endcode);
+  layout->set_start_data(stat.start_data);
+  layout->set_end_data(stat.end_data);
+  layout->set_start_brk(stat.start_brk);
+  layout->set_start_stack(stat.startstack);
+  layout->set_arg_start(stat.arg_start);
+  layout->set_arg_end(stat.arg_end);
+  layout->set_env_start(stat.env_start);
+  layout->set_env_end(stat.env_end);
+  BATON_TRY(const std::string auxv, ReadProcessFile(pid, "auxv"));
+  layout->set_auxv(auxv);
+  return {};
+}
+
+Result<> CaptureSharedPending(const FrozenProcess& process, pb::ProcessRecord& record) {
+  BATON_TRY(const std::vector<siginfo_t> pending, PeekSignals(process.tasks.front().tid, true));
+  for (const siginfo_t& info : pending) record.add_pending()->assign(reinterpret_cast<const char*>(&info), sizeof info);
+  return {};
+}
+
+Result<> CaptureOomScore(pid_t pid, pb::ProcessRecord& record) {
+  BATON_TRY(const std::string text, ReadProcessFile(pid, "oom_score_adj"));
+  record.set_oom_score_adj(std::atoi(text.c_str()));
+  return {};
+}
+
+}  // namespace
+
+Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid) {
+  BATON_CHECKED(FailPoint("capture.check_process"));
+  if (process.zombie) return {};
+  for (const FrozenTask& task : process.tasks) {
+    BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
+    if (status.seccomp != 0) {
+      return MakeError(ErrorCode::kNotSupported,
+                       "process {} ({}) has a seccomp {}: our system calls in it would kill it; start it without",
+                       process.pid, status.name, status.seccomp == 1 ? "strict mode" : "filter");
+    }
+    if (!task.registers.Is64Bit()) {
+      return MakeError(ErrorCode::kNotSupported, "process {} ({}) is a 32-bit program: only 64-bit ones can be saved",
+                       process.pid, status.name);
+    }
+  }
+  BATON_CHECKED(CheckNamespaces(process.pid, root_pid));
+  BATON_TRY(const ProcStat stat, ReadStat(process.pid));
+  return CheckSharing(process.pid, stat.ppid);
+}
+
+Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFlags& flags) {
+  pb::ProcessRecord record;
+  BATON_CHECKED(CaptureIdentity(process.pid, record));
+  BATON_TRY(const ProcStat stat, ReadStat(process.pid));
+  record.set_zombie(process.zombie);
+  if (process.zombie) {
+    record.set_exit_status(stat.exit_code);
+    return record;
+  }
+  BATON_CHECKED(CaptureLimits(process.pid, record));
+  BATON_CHECKED(CaptureDirectories(process.pid, record));
+  BATON_CHECKED(CaptureLayout(process.pid, stat, record));
+  BATON_CHECKED(CaptureSharedPending(process, record));
+  BATON_CHECKED(CaptureOomScore(process.pid, record));
+  const FrozenTask& leader = process.tasks.front();
+  record.set_stopped(leader.group_stopped);
+  record.set_stop_signal(static_cast<uint32_t>(leader.group_stopped ? leader.group_stop_signal : 0));
+  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(process.pid));
+  BATON_TRY(const std::vector<pb::MappingRecord> mappings, DescribeMappings(process.pid, maps, flags));
+  for (const pb::MappingRecord& mapping : mappings) *record.add_mappings() = mapping;
+  return record;
+}
+
+}  // namespace baton

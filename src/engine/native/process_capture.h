@@ -1,0 +1,22 @@
+// One frozen process: everything about it that is read from outside. Nothing here touches it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <vector>
+
+#include "base/result.h"
+#include "engine/native/freeze.h"
+#include "engine/native/memory_map.h"
+#include "engine/native/native.pb.h"
+
+namespace baton {
+
+// kNotSupported, naming the process, for what cannot be saved: seccomp, 32-bit tasks, other namespaces than
+// `root_pid`'s, shared address spaces or descriptor tables with another process.
+Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid);
+
+// Identity, directories, limits, credentials, layout, mappings; of a zombie only identity and exit status.
+Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFlags& flags);
+
+}  // namespace baton

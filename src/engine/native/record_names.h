@@ -1,0 +1,13 @@
+// Names of the native engine's records in an image; the payloads are in native.proto.
+#pragma once
+
+#include <string_view>
+
+namespace baton {
+
+inline constexpr std::string_view kUnitRecord = "unit";
+inline constexpr std::string_view kProcessRecord = "process";
+inline constexpr std::string_view kOpenFileRecord = "open-file";
+inline constexpr std::string_view kContentRecord = "content/";  // and the name a kind gave it; the payload is the bytes
+
+}  // namespace baton

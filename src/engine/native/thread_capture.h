@@ -1,0 +1,33 @@
+// What belongs to one thread, and what only the process itself can tell (signal actions, timers, clocks), read by
+// system calls in a borrowed thread. Everything asked here has no side effect.
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "engine/native/call_memory.h"
+#include "engine/native/freeze.h"
+#include "engine/native/native.pb.h"
+#include "proc/status.h"
+#include "task/borrowed_task.h"
+
+namespace baton {
+
+// Registers, masks, pending signals, scheduling: all that can be read from outside. Fills `task.thaw` where a system
+// call must be made again when the thread goes on.
+Result<pb::ThreadRecord> CaptureThread(const FrozenProcess& process, FrozenTask& task, CallMemory& memory);
+
+// The rest of the thread, by calls in it.
+Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record);
+
+// What the leader tells about its process: signal actions, interval and POSIX timers, prctl values.
+Result<> CaptureInsideProcess(RemoteSyscalls& calls, pid_t host_pid, pb::ProcessRecord& record);
+
+// The clocks as the unit reads them.
+Result<> CaptureClocks(RemoteSyscalls& calls, pb::UnitRecord& record);
+
+// The borrowing of one frozen thread.
+Result<BorrowedTask::Thread> DescribeForBorrowing(const ProcStatus& leader, const ProcStatus& thread,
+                                                  const FrozenTask& task);
+
+}  // namespace baton

@@ -1,0 +1,221 @@
+#include "engine/native/unit_capture.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "engine/native/machine.h"
+#include "engine/native/process_capture.h"
+#include "engine/native/record_names.h"
+#include "engine/native/thread_capture.h"
+#include "proc/process_files.h"
+
+namespace baton {
+namespace {
+
+constexpr int kStopAttempts = 5;
+
+}  // namespace
+
+// Breadth first, parents before children: a parent that waits for its vfork child is then met while the child still
+// runs.
+Result<std::vector<pid_t>> NativeCapture::ListProcesses() const {
+  std::vector<pid_t> pids;
+  if (request_.scope == CaptureRequest::Scope::kTree) {
+    pids.push_back(request_.pid);
+  } else {
+    BATON_TRY(pids, ListChildren(request_.pid));
+  }
+  for (size_t i = 0; i < pids.size(); ++i) {
+    const auto children = ListChildren(pids[i]);
+    if (!children) continue;  // it ended meanwhile
+    for (const pid_t child : *children) {
+      if (std::ranges::find(pids, child) == pids.end()) pids.push_back(child);
+    }
+  }
+  return pids;
+}
+
+Result<> NativeCapture::Prepare() {
+  BATON_CHECKED(FailPoint("capture.prepare"));
+  auto status = ReadStatus(request_.pid);
+  if (!status) return status.Fail("process {}", request_.pid);
+  BATON_TRY(const std::vector<pid_t> pids, ListProcesses());
+  for (const pid_t pid : pids) {
+    if (auto read = flags_[pid].Read(pid); !read) flags_.erase(pid);
+  }
+  return pages_.Prepare(pids);
+}
+
+Result<> NativeCapture::Stop() {
+  BATON_CHECKED(FailPoint("capture.stop"));
+  for (int attempt = 1;; ++attempt) {
+    stopped_at_ = std::chrono::steady_clock::now();
+    auto frozen = FrozenUnit::Stop([this] { return ListProcesses(); });
+    if (frozen) {
+      frozen_.emplace(std::move(*frozen));
+      return FailPoint("capture.stopped");
+    }
+    if (frozen.error().code() != ErrorCode::kUnavailable || attempt == kStopAttempts)
+      return frozen.Fail("stop the unit");
+    BATON_LOG(kInfo, "attempt {} to stop: {}", attempt, frozen.error().ToString());
+  }
+}
+
+Result<> NativeCapture::Capture() {
+  BATON_CHECKED(CheckAll());
+  BATON_CHECKED(CaptureOutside());
+  BATON_CHECKED(CaptureInside());
+  BATON_TRY(file_records_, open_files_.Capture());
+  contents_ = open_files_.TakeContents();
+  NoteWrittenFiles();
+  return FailPoint("capture.done");
+}
+
+// All that can be refused is refused here, before anything is touched.
+Result<> NativeCapture::CheckAll() {
+  std::vector<OpenFiles::Process> processes;
+  const pid_t root = frozen_->processes().front().pid;
+  for (const FrozenProcess& process : frozen_->processes()) {
+    BATON_CHECKED(CheckProcess(process, root));
+    if (process.zombie) continue;
+    BATON_TRY(const ProcStatus status, ReadStatus(process.pid));
+    processes.push_back({process.pid, status.ns_tgid.empty() ? process.pid : status.ns_tgid.back()});
+  }
+  BATON_CHECKED(open_files_.Gather(processes, request_.externals));
+  return open_files_.Check();
+}
+
+Result<> NativeCapture::CaptureOutside() {
+  for (const FrozenProcess& process : frozen_->processes()) {
+    BATON_TRY(pb::ProcessRecord record, CaptureProcess(process, flags_[process.pid]));
+    for (const pb::DescriptorRecord& descriptor : open_files_.DescriptorsOf(record.pid())) {
+      if (!process.zombie) *record.add_descriptors() = descriptor;
+    }
+    processes_.push_back(std::move(record));
+  }
+  std::set<pid_t> inside;
+  for (const pb::ProcessRecord& record : processes_) inside.insert(record.pid());
+  for (pb::ProcessRecord& record : processes_) record.set_child_of_outside(!inside.contains(record.ppid()));
+  BATON_CHECKED(DescribeMachine(frozen_->processes().front().pid, unit_));
+  unit_.set_root_pid(static_cast<uint32_t>(processes_.front().pid()));
+  unit_.set_capsule(request_.scope == CaptureRequest::Scope::kCapsule);
+  unit_.set_outside_parent(static_cast<uint32_t>(processes_.front().ppid()));
+  return CheckRelations();
+}
+
+// Sessions and groups of the unit must be led from inside it (the leader may be dead), unless the user says that those
+// of the restoring shell will do.
+Result<> NativeCapture::CheckRelations() const {
+  std::set<pid_t> inside;
+  for (const pb::ProcessRecord& record : processes_) inside.insert(record.pid());
+  const pb::ProcessRecord& root = processes_.front();
+  if (unit_.capsule() || request_.shell_job) return {};
+  for (const auto& [id, what] : {std::pair{root.sid(), "session"}, std::pair{root.pgid(), "process group"}}) {
+    if (inside.contains(id)) continue;
+    return MakeError(
+        ErrorCode::kNotSupported,
+        "process {} belongs to {} {}, whose leader is not part of what is saved: save from that leader on, or "
+        "allow the restoring shell's own with --shell-job",
+        root.pid(), what, id);
+  }
+  return {};
+}
+
+Result<> NativeCapture::CaptureInside() {
+  bool first = true;
+  for (size_t i = 0; i < processes_.size(); ++i) {
+    FrozenProcess& process = frozen_->processes()[i];
+    if (process.zombie) continue;
+    BATON_CHECKED(CaptureProcessInside(process, processes_[i], first));
+    first = false;
+  }
+  return {};
+}
+
+Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::ProcessRecord& record, bool first) {
+  BATON_TRY(const RemoteMemory memory, RemoteMemory::Open(process.pid));
+  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(process.pid));
+  BATON_TRY(const InjectionPlace place, InjectionPlace::Find(memory, maps));
+  BATON_TRY(const ProcStatus leader, ReadStatus(process.pid));
+  for (FrozenTask& task : process.tasks) {
+    BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
+    BATON_TRY(pb::ThreadRecord thread, CaptureThread(process, task, call_memory_));
+    BATON_TRY(const BorrowedTask::Thread borrowed, DescribeForBorrowing(leader, status, task));
+    thread.set_tid(borrowed.marker.ns_tid);
+    std::optional<BorrowedTask> visit;
+    BATON_CHECKED(BorrowedTask::Borrow(visit, memory, place, borrowed));
+    BATON_CHECKED(CaptureInsideThread(visit->calls(), thread));
+    if (&task == &process.tasks.front()) {
+      if (first) BATON_CHECKED(CaptureClocks(visit->calls(), unit_));
+      BATON_CHECKED(CaptureInsideProcess(visit->calls(), process.pid, record));
+      BATON_CHECKED(pages_.CopyProcess(memory, visit->calls(), record));
+    }
+    BATON_CHECKED(visit->Return());
+    *record.add_threads() = std::move(thread);
+  }
+  return {};
+}
+
+void NativeCapture::NoteWrittenFiles() {
+  for (const FdFacts& file : open_files_.files()) {
+    const bool written = (file.info.flags & O_ACCMODE) != O_RDONLY && (file.info.flags & O_PATH) == 0;
+    if (!file.IsRegular() || !written) continue;
+    written_files_.push_back({file.link, file.status.st_dev, file.status.st_ino, false});
+  }
+  for (const pb::ProcessRecord& process : processes_) {
+    for (const pb::MappingRecord& mapping : process.mappings()) {
+      if (mapping.backing() != pb::MappingRecord::FILE || !mapping.shared() || !mapping.maybe_writable()) continue;
+      struct stat status{};
+      if (stat(mapping.path().c_str(), &status) != 0) continue;
+      written_files_.push_back({mapping.path(), status.st_dev, status.st_ino, true});
+    }
+  }
+}
+
+void NativeCapture::FinishStats() {
+  stats_.pause = std::chrono::steady_clock::now() - stopped_at_;
+  stats_.processes = processes_.size();
+  stats_.memory_bytes = pages_.bytes();
+  stats_.threads = 0;
+  for (const pb::ProcessRecord& process : processes_) stats_.threads += static_cast<uint64_t>(process.threads_size());
+}
+
+Result<> NativeCapture::Resume() {
+  if (!frozen_) return {};
+  auto resumed = frozen_->Resume();
+  FinishStats();
+  frozen_.reset();
+  return resumed;
+}
+
+Result<> NativeCapture::Kill() {
+  if (!frozen_) return {};
+  auto killed = frozen_->Kill();
+  FinishStats();
+  frozen_.reset();
+  return killed;
+}
+
+Result<> NativeCapture::Write(ImageWriter& writer) {
+  BATON_CHECKED(FailPoint("capture.write"));
+  BATON_CHECKED(writer.AddRecord({std::string(kUnitRecord), 1, unit_.SerializeAsString()}));
+  for (const pb::ProcessRecord& process : processes_) {
+    BATON_CHECKED(writer.AddRecord({std::string(kProcessRecord), 1, process.SerializeAsString()}));
+  }
+  for (const pb::OpenFileRecord& file : file_records_) {
+    BATON_CHECKED(writer.AddRecord({std::string(kOpenFileRecord), 1, file.SerializeAsString()}));
+  }
+  for (const auto& [space, bytes] : contents_) {
+    const std::string content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    BATON_CHECKED(writer.AddRecord({std::string(kContentRecord) + space, 1, content}));
+  }
+  return pages_.Write(writer);
+}
+
+}  // namespace baton

@@ -1,0 +1,57 @@
+// One capture of the native engine: see engine.h for the order of steps.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/native/call_memory.h"
+#include "engine/native/freeze.h"
+#include "engine/native/memory_map.h"
+#include "engine/native/native.pb.h"
+#include "engine/native/open_files.h"
+#include "engine/native/page_capture.h"
+
+namespace baton {
+
+class NativeCapture : public UnitCapture {
+ public:
+  // `memory` outlives this object and is kept from one capture of a unit to the next.
+  NativeCapture(CaptureRequest request, CallMemory& memory) : request_(std::move(request)), call_memory_(memory) {}
+
+  Result<> Prepare() override;
+  Result<> Stop() override;
+  Result<> Capture() override;
+  Result<> Resume() override;
+  Result<> Kill() override;
+  Result<> Write(ImageWriter& writer) override;
+  CaptureStats stats() const override { return stats_; }
+  std::vector<WrittenFile> written_files() const override { return written_files_; }
+
+ private:
+  Result<std::vector<pid_t>> ListProcesses() const;
+  Result<> CheckAll();
+  Result<> CaptureOutside();
+  Result<> CaptureInside();
+  Result<> CaptureProcessInside(FrozenProcess& process, pb::ProcessRecord& record, bool first);
+  Result<> CheckRelations() const;
+  void NoteWrittenFiles();
+  void FinishStats();
+
+  CaptureRequest request_;
+  CallMemory& call_memory_;
+  std::optional<FrozenUnit> frozen_;
+  std::map<pid_t, MappingFlags> flags_;  // by host pid
+  OpenFiles open_files_;
+  OpenFiles::Contents contents_;
+  CopiedPages pages_;
+  pb::UnitRecord unit_;
+  std::vector<pb::ProcessRecord> processes_;
+  std::vector<pb::OpenFileRecord> file_records_;
+  std::vector<WrittenFile> written_files_;
+  CaptureStats stats_;
+  std::chrono::steady_clock::time_point stopped_at_;
+};
+
+}  // namespace baton

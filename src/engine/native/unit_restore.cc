@@ -1,0 +1,201 @@
+#include "engine/native/unit_restore.h"
+
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <csignal>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "engine/native/descriptor_restore.h"
+#include "engine/native/interrupted_call.h"
+#include "engine/native/machine.h"
+#include "engine/native/thread_capture.h"
+#include "engine/native/thread_restore.h"
+#include "proc/process_files.h"
+#include "task/borrowed_task.h"
+#include "task/ptrace.h"
+
+namespace baton {
+
+Result<> NativeRestore::Load() {
+  BATON_TRY(image_, LoadUnitImage(*request_.image));
+  BATON_CHECKED(CheckMachine(image_.unit));
+  BATON_TRY(boot_, ChooseBootArea(image_));
+  return {};
+}
+
+Result<> NativeRestore::Rebuild() {
+  BATON_CHECKED(FailPoint("restore.begin"));
+  BATON_CHECKED(MakeProcesses(image_, boot_, request_, blanks_));
+  root_host_pid_ = blanks_.at(static_cast<pid_t>(image_.unit.root_pid()))->host_pid();
+  BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_));
+  BATON_CHECKED(holder_->PassSegments(*request_.image));
+  BATON_CHECKED(holder_->MakeSharedMemory(*request_.image));
+  BATON_CHECKED(holder_->MakeOpenFiles(request_.externals));
+  for (const pb::ProcessRecord& record : image_.processes) {
+    Member& member = members_[record.pid()];
+    member.record = &record;
+    member.threads.push_back(std::move(blanks_.at(record.pid())));
+    if (record.zombie()) continue;
+    if (auto rebuilt = RebuildProcess(member); !rebuilt) return rebuilt.Fail("process {}", record.pid());
+  }
+  blanks_.clear();
+  BATON_CHECKED(ArmAll());
+  holder_.reset();
+  BATON_CHECKED(EndZombies());
+  for (auto& [pid, member] : members_) {
+    if (member.record->zombie()) continue;
+    if (auto finished = FinishProcess(member); !finished) return finished.Fail("process {}", pid);
+  }
+  return FailPoint("restore.done");
+}
+
+Result<> NativeRestore::RebuildProcess(Member& member) {
+  BlankTask& leader = *member.threads.front();
+  const pb::ProcessRecord& record = *member.record;
+  leader.calls().ResetArguments();
+  BATON_CHECKED(leader.calls().Do("close", SYS_close_range, 0, ~0U, 0));
+  BATON_CHECKED(RestoreMemory(leader, record, *request_.image, holder_->sources()));
+  BATON_CHECKED(RestoreLayout(leader, record));
+  BATON_CHECKED(RestoreDescriptors(leader, record, *holder_));
+  BATON_CHECKED(MakeThreads(member));
+  for (size_t i = 0; i < member.threads.size(); ++i) {
+    BATON_CHECKED(RestoreInsideThread(*member.threads[i], record.threads(static_cast<int>(i))));
+  }
+  return RestoreInsideProcess(leader, record);
+}
+
+Result<> NativeRestore::MakeThreads(Member& member) {
+  for (int i = 1; i < member.record->threads_size(); ++i) {
+    BATON_TRY(std::unique_ptr<BlankTask> thread,
+              BlankTask::Clone(*member.threads.front(), member.record->threads(i).tid()));
+    member.threads.push_back(std::move(thread));
+  }
+  return {};
+}
+
+Result<> NativeRestore::ArmAll() {
+  BATON_CHECKED(FailPoint("restore.arm"));
+  for (const auto& kind : AllKinds()) {
+    for (const pb::OpenFileRecord& file : image_.files) {
+      if (!file.external().empty() || file.kind() != kind->Name()) continue;
+      if (auto armed = kind->Arm(file.payload(), UsersOf(file.id()), *this); !armed) {
+        return armed.Fail("open file {} ({})", file.id(), file.kind());
+      }
+    }
+  }
+  return {};
+}
+
+std::vector<FdUser> NativeRestore::UsersOf(uint32_t open_file) const {
+  std::vector<FdUser> users;
+  for (const pb::ProcessRecord& process : image_.processes) {
+    for (const pb::DescriptorRecord& descriptor : process.descriptors()) {
+      if (descriptor.open_file() != open_file) continue;
+      users.push_back({process.pid(), descriptor.fd(), descriptor.close_on_exec()});
+    }
+  }
+  return users;
+}
+
+Result<RemoteSyscalls*> NativeRestore::Process(pid_t ns_pid) {
+  const auto member = members_.find(ns_pid);
+  if (member == members_.end() || member->second.record->zombie()) {
+    return MakeError(ErrorCode::kCorrupt, "there is no process {}", ns_pid);
+  }
+  RemoteSyscalls& calls = member->second.threads.front()->calls();
+  calls.ResetArguments();
+  return &calls;
+}
+
+Result<> NativeRestore::EndZombies() {
+  BATON_CHECKED(FailPoint("restore.zombies"));
+  for (auto& [pid, member] : members_) {
+    if (member.record->zombie()) BATON_CHECKED(member.threads.front()->Exit(member.record->exit_status()));
+  }
+  return {};
+}
+
+// From here on each step may only be followed by those below it; see thread_restore.h.
+Result<> NativeRestore::FinishProcess(Member& member) {
+  const pb::ProcessRecord& record = *member.record;
+  BlankTask& leader = *member.threads.front();
+  for (size_t i = 0; i < member.threads.size(); ++i) {
+    BATON_CHECKED(DropPending(*member.threads[i]));
+    BATON_CHECKED(RestoreCredentials(*member.threads[i], record, record.threads(static_cast<int>(i))));
+  }
+  BATON_CHECKED(RestoreTimers(leader, record));
+  BATON_CHECKED(RestorePending(leader, record));
+  for (size_t i = 0; i < member.threads.size(); ++i) {
+    const pb::ThreadRecord& thread = record.threads(static_cast<int>(i));
+    BATON_CHECKED(RestoreThreadPending(*member.threads[i], record, thread));
+    std::optional<int64_t> result;
+    if (thread.has_interrupted()) {
+      BATON_TRY(result, RearmInterruptedCall(*member.threads[i], thread.interrupted()));
+    }
+    BATON_CHECKED(FinishThread(*member.threads[i], thread, result));
+  }
+  return RemoveBootArea(member);
+}
+
+// The last call in the process is made from its own vDSO, in a thread that is whole already.
+Result<> NativeRestore::RemoveBootArea(Member& member) {
+  BATON_CHECKED(FailPoint("restore.remove_boot"));
+  BlankTask& leader = *member.threads.front();
+  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(leader.host_pid()));
+  BATON_TRY(const InjectionPlace place, InjectionPlace::Find(leader.memory(), maps));
+  BATON_TRY(const ProcStatus status, ReadStatus(leader.host_pid()));
+  FrozenTask task;
+  task.tid = leader.host_tid();
+  BATON_TRY(task.registers, GetRegisters(task.tid));
+  BATON_TRY(const BorrowedTask::Thread thread, DescribeForBorrowing(status, status, task));
+  std::optional<BorrowedTask> visit;
+  BATON_CHECKED(BorrowedTask::Borrow(visit, leader.memory(), place, thread));
+  BATON_CHECKED(visit->calls().Do("unmap the boot area", SYS_munmap, boot_.start.value(), BootArea::kBytes));
+  // Not before: it takes away our own sight of the process.
+  if (member.record->dumpable() != 1) BATON_CHECKED(visit->calls().Call(SYS_prctl, PR_SET_DUMPABLE, 0));
+  return visit->Return();
+}
+
+Result<> NativeRestore::Go() {
+  BATON_CHECKED(FailPoint("restore.go"));
+  for (auto& [pid, member] : members_) {
+    if (member.record->stopped() && !member.record->zombie()) kill(member.threads.front()->host_pid(), SIGSTOP);
+  }
+  for (auto& [pid, member] : members_) {
+    if (member.record->zombie()) continue;
+    for (const auto& thread : member.threads) {
+      if (auto detached = Detach(thread->host_tid()); !detached) BATON_LOG(kWarn, "{}", detached.error().ToString());
+    }
+  }
+  gone_ = true;
+  return {};
+}
+
+pid_t NativeRestore::root_pid() const { return root_host_pid_; }
+
+void NativeRestore::KillAll() {
+  for (auto& [pid, blank] : blanks_) {
+    if (blank) members_[pid].threads.push_back(std::move(blank));
+  }
+  for (const auto& [pid, member] : members_) {
+    if (!member.threads.empty()) kill(member.threads.front()->host_pid(), SIGKILL);
+  }
+  for (const auto& [pid, member] : members_) {
+    for (size_t i = member.threads.size(); i > 0; --i) {
+      while (true) {
+        const auto status = WaitFor(member.threads[i - 1]->host_tid());
+        if (!status || status->Gone()) break;
+      }
+    }
+  }
+}
+
+NativeRestore::~NativeRestore() {
+  holder_.reset();
+  if (!gone_) KillAll();
+}
+
+}  // namespace baton

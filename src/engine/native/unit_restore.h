@@ -1,0 +1,52 @@
+// One restore of the native engine: see engine.h for the order of steps.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/native/holder.h"
+#include "engine/native/process_maker.h"
+#include "engine/native/unit_image.h"
+
+namespace baton {
+
+class NativeRestore : public UnitRestore, private ArmContext {
+ public:
+  explicit NativeRestore(RestoreRequest request) : request_(std::move(request)) {}
+  ~NativeRestore() override;
+
+  // Reads and checks the records; nothing is made.
+  Result<> Load();
+  Result<> Rebuild() override;
+  Result<> Go() override;
+  pid_t root_pid() const override;
+
+ private:
+  struct Member {
+    const pb::ProcessRecord* record = nullptr;
+    std::vector<std::unique_ptr<BlankTask>> threads;  // the leader first
+  };
+
+  Result<> RebuildProcess(Member& member);
+  Result<> MakeThreads(Member& member);
+  Result<> ArmAll();
+  Result<> EndZombies();
+  Result<> FinishProcess(Member& member);
+  Result<> RemoveBootArea(Member& member);
+  Result<RemoteSyscalls*> Process(pid_t ns_pid) override;
+  std::vector<FdUser> UsersOf(uint32_t open_file) const;
+  void KillAll();
+
+  RestoreRequest request_;
+  UnitImage image_;
+  BootArea boot_;
+  BlankProcesses blanks_;
+  std::unique_ptr<Holder> holder_;
+  std::map<pid_t, Member> members_;  // zombies included
+  pid_t root_host_pid_ = 0;
+  bool gone_ = false;
+};
+
+}  // namespace baton

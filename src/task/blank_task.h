@@ -1,0 +1,61 @@
+// A blank stub being turned into a restored process or thread: it runs nothing but our system calls, from a boot area
+// that we mapped into it. PTRACE_O_EXITKILL holds for it and all it makes: if this process dies, so does the half-made
+// unit.
+//
+// Thread-safety: only from the thread that took the stub. Not copyable; heap allocation is fine.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+
+#include "base/result.h"
+#include "task/remote_syscalls.h"
+
+namespace baton {
+
+// The boot area of a restore: the same address in every process, free in all their layouts.
+struct BootArea {
+  static constexpr size_t kCodeBytes = 4096;
+  static constexpr size_t kDataBytes = 64 * 4096;
+  static constexpr size_t kBytes = kCodeBytes + kDataBytes;
+  RemotePtr<> start;
+
+  RemotePtr<> code() const { return start; }
+  RemotePtr<> data() const { return start + kCodeBytes; }
+};
+
+class BlankTask {
+ public:
+  static constexpr int kMarkerSignal = 23;  // SIGURG: default action is to ignore it
+
+  // Seizes the stub `host_pid`, maps the boot area in it and unmaps everything else. `ns_pid` is its own number.
+  static Result<std::unique_ptr<BlankTask>> TakeStub(pid_t host_pid, pid_t ns_pid, const BootArea& boot);
+  // A child of `parent` with the number `ns_pid` (any if 0), blank as the parent is now.
+  static Result<std::unique_ptr<BlankTask>> Fork(BlankTask& parent, pid_t ns_pid);
+  // A thread of `leader`'s process.
+  static Result<std::unique_ptr<BlankTask>> Clone(BlankTask& leader, pid_t ns_tid);
+
+  pid_t host_tid() const { return calls_.tid(); }
+  pid_t host_pid() const { return memory_->pid(); }
+  pid_t ns_pid() const { return marker_.ns_tgid; }
+  pid_t ns_tid() const { return marker_.ns_tid; }
+  RemoteSyscalls& calls() { return calls_; }
+  const RemoteMemory& memory() const { return *memory_; }
+  const Registers& base() const { return base_; }
+  const Marker& marker() const { return marker_; }
+
+  // Lets it end with this wait status and waits until it is dead. Its parent stub never waits, so it stays a zombie.
+  Result<> Exit(int status);
+
+ private:
+  BlankTask(pid_t tid, std::shared_ptr<RemoteMemory> memory, InjectionSite site, const Registers& base, Marker marker);
+  static Result<std::unique_ptr<BlankTask>> Adopt(BlankTask& maker, RemoteCall call, pid_t ns_pid, bool thread);
+
+  std::shared_ptr<RemoteMemory> memory_;
+  Registers base_;
+  Marker marker_;
+  RemoteSyscalls calls_;
+};
+
+}  // namespace baton
