@@ -53,11 +53,15 @@ function(baton_protos target protos)
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
 endfunction()
 
+# `ninja unit_tests` makes what the tests labelled "unit" need, and no more: what the sanitizer builds run.
+add_custom_target(unit_tests)
+
 function(baton_test folder library tests extra)
   string(REPLACE "/" "_" name ${folder})
   add_executable(baton_${name}_test ${tests})
   target_compile_options(baton_${name}_test PRIVATE ${BATON_WARNINGS})
   target_link_libraries(baton_${name}_test PRIVATE ${library} ${extra} GTest::gmock GTest::gtest_main)
+  add_dependencies(unit_tests baton_${name}_test)
   gtest_discover_tests(baton_${name}_test TEST_PREFIX ${folder}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 LABELS unit)
 endfunction()
 

@@ -132,7 +132,7 @@ Result<> MakeDirectories(const std::string& path, mode_t mode) {
     if (const int error = errno; made != 0 && error != EEXIST) return ErrnoError(error, "make directory {}", part);
     if (end == std::string::npos) break;
   }
-  struct stat status {};
+  struct stat status{};
   const int stated = stat(path.c_str(), &status);
   if (const int error = errno; stated != 0) return ErrnoError(error, "{}", path);
   if (!S_ISDIR(status.st_mode)) return ErrnoError(ENOTDIR, "{}", path);

@@ -57,6 +57,8 @@ class Capsule {
 
   // Init as the keeper sees it.
   pid_t init_pid() const { return init_pid_; }
+  // The job's root process in the capsule's numbers; 0 before SpawnCommand or WatchRoot.
+  pid_t root_ns_pid() const { return root_ns_pid_; }
 
   // Starts the job's root process (ns pid 2 in a fresh capsule) and returns once the program runs. When it ends, what
   // is left of the capsule gets SIGTERM, five seconds, SIGKILL; then init ends too. Errors of the program itself:

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -50,6 +51,20 @@ Result<> RemoteMemory::Read(RemotePtr<> address, std::span<std::byte> bytes) con
   auto done = PreadExactly(fd_.get(), bytes, address.value());
   if (!done) return std::move(done.error()).Context("memory of process {}", pid_);
   return {};
+}
+
+Result<size_t> RemoteMemory::ReadPrefix(RemotePtr<> address, std::span<std::byte> bytes) const {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got =
+        pread(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(address.value() + done));
+    const int error = errno;
+    if (got < 0 && error == EINTR) continue;
+    if (got < 0 && error != EIO && error != EFAULT) return ErrnoError(error, "memory of process {}", pid_);
+    if (got <= 0) break;
+    done += static_cast<size_t>(got);
+  }
+  return done;
 }
 
 Result<> RemoteMemory::Write(RemotePtr<> address, std::span<const std::byte> bytes) const {

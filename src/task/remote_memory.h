@@ -36,6 +36,8 @@ class RemoteMemory {
 
   pid_t pid() const { return pid_; }
   Result<> Read(RemotePtr<> address, std::span<std::byte> bytes) const;
+  // As much of it as is mapped and has something behind it: the number of bytes read from the start.
+  Result<size_t> ReadPrefix(RemotePtr<> address, std::span<std::byte> bytes) const;
   Result<> Write(RemotePtr<> address, std::span<const std::byte> bytes) const;
 
  private:
