@@ -1,0 +1,79 @@
+#include "image/segment_writer.h"
+
+#include <fcntl.h>
+#include <zstd.h>
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "image/digest.h"
+#include "image/format.h"
+
+namespace baton {
+
+Result<SegmentWriter::Place> SegmentWriter::Append(std::span<const std::byte> pages, size_t& taken) {
+  if (!file_ || content_bytes_ == kSegmentBytes) BATON_CHECKED(OpenNext());
+  const Place place{static_cast<uint32_t>(segments_.size() - 1), content_bytes_};
+  taken = std::min<uint64_t>(pages.size(), kSegmentBytes - content_bytes_);
+  std::span<const std::byte> rest = pages.first(taken);
+  content_bytes_ += taken;
+  while (!rest.empty()) {
+    if (tail_.empty() && rest.size() >= kBlockBytes) {  // straight from the caller's memory
+      BATON_CHECKED(WriteBlock(rest.first(kBlockBytes)));
+      rest = rest.subspan(kBlockBytes);
+      continue;
+    }
+    const size_t part = std::min(rest.size(), kBlockBytes - tail_.size());
+    tail_.insert(tail_.end(), rest.begin(), rest.begin() + static_cast<ptrdiff_t>(part));
+    rest = rest.subspan(part);
+    if (tail_.size() == kBlockBytes) {
+      BATON_CHECKED(WriteBlock(tail_));
+      tail_.clear();
+    }
+  }
+  return place;
+}
+
+Result<> SegmentWriter::Finish() {
+  if (file_) BATON_CHECKED(CloseCurrent());
+  return {};
+}
+
+Result<> SegmentWriter::OpenNext() {
+  if (file_) BATON_CHECKED(CloseCurrent());
+  const std::string path = directory_ + "/" + SegmentFileName(segments_.size());
+  BATON_TRY(file_, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+  segments_.emplace_back();
+  file_bytes_.push_back(0);
+  content_bytes_ = 0;
+  return {};
+}
+
+Result<> SegmentWriter::WriteBlock(std::span<const std::byte> block) {
+  std::span<const std::byte> stored = block;
+  if (zstd_level_ > 0) {
+    compressed_.resize(ZSTD_compressBound(block.size()));
+    const size_t size = ZSTD_compress(compressed_.data(), compressed_.size(), block.data(), block.size(), zstd_level_);
+    if (ZSTD_isError(size) != 0) return MakeError(ErrorCode::kInternal, "zstd: {}", ZSTD_getErrorName(size));
+    if (size < block.size()) stored = std::span<const std::byte>(compressed_).first(size);
+  }
+  if (auto written = WriteAll(file_->get(), stored); !written) {
+    return written.Fail("{}/{}", directory_, SegmentFileName(segments_.size() - 1));
+  }
+  pb::Block& entry = *segments_.back().add_blocks();
+  entry.set_bytes(static_cast<uint32_t>(block.size()));
+  entry.set_stored_bytes(static_cast<uint32_t>(stored.size()));
+  entry.set_checksum(Checksum64(stored));
+  file_bytes_.back() += stored.size();
+  return {};
+}
+
+Result<> SegmentWriter::CloseCurrent() {
+  if (!tail_.empty()) BATON_CHECKED(WriteBlock(tail_));
+  tail_.clear();
+  BATON_CHECKED(SyncFd(file_->get(), directory_ + "/" + SegmentFileName(segments_.size() - 1)));
+  file_.reset();
+  return {};
+}
+
+}  // namespace baton
