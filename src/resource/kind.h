@@ -36,6 +36,7 @@ struct FdUser {
   pid_t ns_pid = 0;
   int fd = -1;
   bool close_on_exec = false;
+  pid_t host_pid = 0;  // at the capture only: the process as we see it
 };
 
 // What is known of an open file from outside.
@@ -73,6 +74,8 @@ class CaptureContext {
   virtual bool HasProcess(pid_t ns_pid) const = 0;
   // Bytes that belong to the record but are better kept as pages (deleted files, pipe contents above some KiB).
   virtual void AddContent(std::string space, std::vector<std::byte> bytes) = 0;
+  // Whether it has been added already: several open files may be one file.
+  virtual bool HasContent(std::string_view) const { return false; }
   // Content that is too large for memory is not asked for here: kinds refuse it in Check.
 };
 
@@ -99,6 +102,8 @@ class ArmContext {
   virtual ~ArmContext() = default;
   // System calls in the process with this number (as the unit sees it).
   virtual Result<RemoteSyscalls*> Process(pid_t ns_pid) = 0;
+  // The holder once more. No process fetches from it any longer: its descriptors may be replaced and closed.
+  virtual RemoteSyscalls& holder() = 0;
 };
 
 class ResourceKind {

@@ -1,0 +1,22 @@
+// The owner of an open file, who gets its signals: for every kind whose files can send some (pipes, terminals,
+// sockets, inotify). Sources: fcntl(2) F_GETOWN_EX, F_GETSIG, F_SETOWN_EX.
+//
+// Thread-safety: free functions without state.
+#pragma once
+
+#include <span>
+
+#include "base/result.h"
+#include "resource/common/owner.pb.h"
+#include "resource/kind.h"
+
+namespace baton {
+
+// kNotSupported if the signals go to somebody outside the unit.
+Result<pb::FileOwner> CaptureOwner(const FdFacts& file, const CaptureContext& context);
+// kCorrupt if it cannot be.
+Result<> CheckOwner(const pb::FileOwner& owner);
+// For Arm: processes and groups must exist. Sets O_ASYNC last, so that no signal is sent for what has been.
+Result<> RestoreOwner(const pb::FileOwner& owner, std::span<const FdUser> users, ArmContext& context);
+
+}  // namespace baton
