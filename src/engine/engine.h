@@ -73,6 +73,7 @@ class UnitCapture {
     uint64_t device = 0;
     uint64_t inode = 0;
     bool mapped = false;
+    bool append = false;  // open for appending; one entry for each open file
   };
   virtual std::vector<WrittenFile> written_files() const = 0;
 };
@@ -91,7 +92,7 @@ struct RestoreRequest {
   // The pid that adopts orphans where the unit is restored, as the unit sees it: 1 in a capsule.
   pid_t reaper_ns_pid = 1;
   bool in_capsule = true;
-  // External name -> a descriptor of ours to put in its place. Borrowed until Rebuild returns.
+  // External name -> a descriptor of ours to put in its place, or -1 to leave it out. Borrowed until Rebuild returns.
   std::map<std::string, int> externals;
   bool shell_job = false;
 };
@@ -112,6 +113,16 @@ struct SavedClocks {
   int64_t realtime_ns = 0;
 };
 
+// What those who restore an image must know of it before they begin.
+struct UnitSummary {
+  pid_t root_pid = 0;  // in the numbers of the unit, as all of these
+  bool capsule = false;
+  // Every process and thread.
+  std::vector<pid_t> numbers;
+  // Names of the outside descriptors that it needs (RestoreRequest::externals), each once.
+  std::vector<std::string> externals;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -120,6 +131,7 @@ class Engine {
   virtual Result<std::unique_ptr<UnitRestore>> BeginRestore(RestoreRequest request) = 0;
   // What a capsule must be told before the unit is rebuilt in it.
   virtual Result<SavedClocks> ReadClocks(const ImageReader& image) = 0;
+  virtual Result<UnitSummary> ReadSummary(const ImageReader& image) = 0;
 };
 
 // kNotFound if there is no engine of this name ("native").

@@ -1,8 +1,9 @@
 // What the kernel forgets: after a timed system call was interrupted once and taken up again, only "restart_syscall" is
-// seen of it from outside, not which call it was nor until when. The engine remembers, from one checkpoint of a thread
-// to the next, for as long as this process lives.
+// seen of it from outside, not which call it was nor until when. The engine remembers, from one checkpoint (or restore)
+// of a thread to the next, in memory and in a small file of this boot: /run/baton/calls for root,
+// $XDG_RUNTIME_DIR/baton/calls for others. Without the file the call is guessed (interrupted_call.cc).
 //
-// Thread-safety: one thread.
+// Thread-safety: one thread. Several processes may use the file: it is replaced as a whole under a lock.
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 
 namespace baton {
 
@@ -25,19 +27,28 @@ class CallMemory {
     uint64_t stack = 0;
   };
 
-  void Remember(pid_t tid, const Entry& entry) { entries_[tid] = entry; }
-  // What is remembered of this very call: same thread, same place in the program.
-  std::optional<Entry> Recall(pid_t tid, uint64_t start_time, uint64_t instruction, uint64_t stack) const {
-    const auto found = entries_.find(tid);
-    if (found == entries_.end()) return std::nullopt;
-    const Entry& entry = found->second;
-    const bool same = entry.start_time == start_time && entry.instruction == instruction && entry.stack == stack;
-    return same ? std::optional(entry) : std::nullopt;
+  // `path` empty: in memory only.
+  explicit CallMemory(std::string path) : path_(std::move(path)) {}
+  // The file's place for this user; empty if there is none.
+  static std::string DefaultPath();
+
+  void Remember(pid_t tid, const Entry& entry) {
+    entries_[tid] = entry;
+    changed_ = true;
   }
-  void Forget(pid_t tid) { entries_.erase(tid); }
+  void Forget(pid_t tid) { changed_ = entries_.erase(tid) > 0 || changed_; }
+  // What is remembered of this very call: same thread, same place in the program.
+  std::optional<Entry> Recall(pid_t tid, uint64_t start_time, uint64_t instruction, uint64_t stack) const;
+
+  // Adds what other processes have written. What cannot be read is not there: this is a memory, not a record.
+  void Load();
+  // Writes what there is to remember of threads that still live. REQUIRES: not while a unit stands still.
+  void Save();
 
  private:
+  std::string path_;
   std::map<pid_t, Entry> entries_;
+  bool changed_ = false;
 };
 
 }  // namespace baton

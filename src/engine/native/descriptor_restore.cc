@@ -29,10 +29,11 @@ Result<> RaiseDescriptorLimit(RemoteSyscalls& calls, int highest) {
 // The kernel gives the lowest free number, so every result is known beforehand and all goes in one batch.
 Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, const Holder& holder) {
   BATON_CHECKED(FailPoint("restore.descriptors"));
-  if (process.descriptors().empty()) return {};
   RemoteSyscalls& calls = task.calls();
   calls.ResetArguments();
   std::vector<pb::DescriptorRecord> wanted(process.descriptors().begin(), process.descriptors().end());
+  std::erase_if(wanted, [&](const auto& one) { return holder.DescriptorOf(one.open_file()) == Holder::kLeftOut; });
+  if (wanted.empty()) return {};
   std::ranges::sort(wanted, {}, [](const auto& descriptor) { return descriptor.fd(); });
   const int source = wanted.back().fd() + 1;
   BATON_CHECKED(RaiseDescriptorLimit(calls, source));

@@ -14,6 +14,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "engine/native/memory_map.h"
 #include "engine/native/page_capture.h"
 #include "task/ptrace.h"
 
@@ -67,18 +68,46 @@ Result<int> ReceiveInHolder(RemoteSyscalls& calls, int socket) {
   return fd;
 }
 
-// What the mappings of the unit need of each shared object: its size.
-std::map<uint64_t, uint64_t> SharedObjects(const UnitImage& image) {
-  std::map<uint64_t, uint64_t> sizes;
+// What the mappings of the unit need of each shared object.
+struct SharedObject {
+  uint64_t bytes = 0;
+  uint64_t page_bytes = 0;
+  std::string file_key;
+};
+
+std::map<uint64_t, SharedObject> SharedObjects(const UnitImage& image) {
+  std::map<uint64_t, SharedObject> objects;
   for (const pb::ProcessRecord& process : image.processes) {
     for (const pb::MappingRecord& mapping : process.mappings()) {
       if (mapping.backing() != pb::MappingRecord::SHARED_MEMORY) continue;
-      uint64_t& size = sizes[mapping.object()];
-      size = std::max(size, mapping.offset() + mapping.bytes());
+      SharedObject& object = objects[mapping.object()];
+      object.bytes = std::max(object.bytes, mapping.offset() + mapping.bytes());
+      object.page_bytes = mapping.page_bytes();
+      object.file_key = mapping.file_key();
     }
   }
-  return sizes;
+  return objects;
 }
+
+// A shared mapping of ours. Huge pages cannot be written in any other way (write(2) on hugetlbfs fails).
+class OwnMapping {
+ public:
+  static Result<OwnMapping> Of(int fd, uint64_t bytes) {
+    void* start = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (const int error = errno; start == MAP_FAILED) return ErrnoError(error, "map shared memory of {} bytes", bytes);
+    return OwnMapping({static_cast<std::byte*>(start), bytes});
+  }
+  OwnMapping(OwnMapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  OwnMapping& operator=(OwnMapping&&) = delete;
+  ~OwnMapping() {
+    if (!bytes_.empty()) munmap(bytes_.data(), bytes_.size());
+  }
+  std::span<std::byte> bytes() const { return bytes_; }
+
+ private:
+  explicit OwnMapping(std::span<std::byte> bytes) : bytes_(bytes) {}
+  std::span<std::byte> bytes_;
+};
 
 }  // namespace
 
@@ -157,7 +186,10 @@ Result<> Holder::MakeOpenFile(const pb::OpenFileRecord& file, const std::map<std
       return MakeError(ErrorCode::kInvalidArgument,
                        "the image needs the outside descriptor {}: give it with --external", file.external());
     }
-    BATON_TRY(open_files_[file.id()], Pass(external->second));
+    open_files_[file.id()] = kLeftOut;
+    if (external->second >= 0) {
+      BATON_TRY(open_files_[file.id()], Pass(external->second));
+    }
     return {};
   }
   BATON_CHECKED(FailPoint(fmt::format("restore.kind.{}", file.kind())));
@@ -170,31 +202,33 @@ Result<> Holder::MakeOpenFile(const pb::OpenFileRecord& file, const std::map<std
 
 Result<> Holder::MakeSharedMemory(const ImageReader& reader) {
   BATON_CHECKED(FailPoint("restore.shared_memory"));
-  for (const auto& [object, bytes] : SharedObjects(image_)) {
-    BATON_TRY(sources_.shared_objects[object], MakeObject(reader, object, bytes));
+  for (const auto& [id, object] : SharedObjects(image_)) {
+    // A memfd or deleted file that is open as well was made, and filled, with its open files.
+    const auto open = shared_.find(object.file_key);
+    if (open != shared_.end()) {
+      sources_.shared_objects[id] = open->second;
+      continue;
+    }
+    BATON_TRY(sources_.shared_objects[id], MakeObject(reader, id, object.bytes, object.page_bytes));
   }
   return {};
 }
 
-Result<int> Holder::MakeObject(const ImageReader& reader, uint64_t object, uint64_t bytes) {
-  constexpr uint64_t kBlock = uint64_t{4} << 20;
+Result<int> Holder::MakeObject(const ImageReader& reader, uint64_t object, uint64_t bytes, uint64_t page_bytes) {
   RemoteSyscalls& calls = holder();
   calls.ResetArguments();
   BATON_TRY(const RemotePtr<> name, calls.PutString("baton-shared"));
-  BATON_TRY(const int64_t fd, calls.Do("memfd_create", SYS_memfd_create, name, MFD_CLOEXEC));
+  const uint64_t huge = page_bytes == 0 ? 0 : MFD_HUGETLB | HugePageFlag(page_bytes);
+  BATON_TRY(const int64_t fd, calls.Do("memfd_create", SYS_memfd_create, name, MFD_CLOEXEC | huge));
   BATON_CHECKED(calls.Do("size shared memory", SYS_ftruncate, fd, bytes));
   BATON_TRY(const UniqueFd copy, CopyFromHolder(static_cast<int>(fd)));
+  BATON_TRY(const OwnMapping memory, OwnMapping::Of(copy.get(), bytes));
   const std::string space = ObjectSpace(object);
-  std::vector<std::byte> block;
   for (const Run& run : reader.Runs(space)) {
-    if (run.address + run.bytes() > bytes)
+    if (run.address > bytes || run.bytes() > bytes - run.address)
       return MakeError(ErrorCode::kCorrupt, "shared memory {:x} is larger than its mappings", object);
     if (run.kind == RunKind::kZero) continue;
-    for (uint64_t done = 0; done < run.bytes(); done += block.size()) {
-      block.resize(std::min(kBlock, run.bytes() - done));
-      BATON_CHECKED(reader.ReadPages(space, run.address + done, block));
-      BATON_CHECKED(PwriteAll(copy.get(), block, run.address + done));
-    }
+    BATON_CHECKED(reader.ReadPages(space, run.address, memory.bytes().subspan(run.address, run.bytes())));
   }
   return static_cast<int>(fd);
 }

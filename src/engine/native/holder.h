@@ -30,13 +30,15 @@ class Holder : public RestoreContext {
   Result<int> Pass(int fd);
   // Makes all open files of the image, in the order of their kinds. Externals: name -> descriptor of ours.
   Result<> MakeOpenFiles(const std::map<std::string, int>& externals);
-  // The shared memory objects that mappings of the unit need, filled in.
+  // The shared memory objects that mappings of the unit need, filled in. REQUIRES: MakeOpenFiles.
   Result<> MakeSharedMemory(const ImageReader& reader);
   Result<> PassSegments(const ImageReader& reader);
 
   const MemorySources& sources() const { return sources_; }
   pid_t ns_pid() const { return task_->ns_pid(); }
-  // The descriptor in the holder of an open file's id. REQUIRES: MakeOpenFiles.
+  // An external that is to be closed in the restored unit.
+  static constexpr int kLeftOut = -1;
+  // The descriptor in the holder of an open file's id, or kLeftOut. REQUIRES: MakeOpenFiles.
   int DescriptorOf(uint32_t open_file) const { return open_files_.at(open_file); }
 
   RemoteSyscalls& holder() override { return task_->calls(); }
@@ -50,7 +52,7 @@ class Holder : public RestoreContext {
       : task_(std::move(task)), pid_fd_(std::move(pid_fd)), image_(image) {}
   Result<> OpenMailbox();
   Result<> MakeOpenFile(const pb::OpenFileRecord& file, const std::map<std::string, int>& externals);
-  Result<int> MakeObject(const ImageReader& reader, uint64_t object, uint64_t bytes);
+  Result<int> MakeObject(const ImageReader& reader, uint64_t object, uint64_t bytes, uint64_t page_bytes);
 
   std::unique_ptr<BlankTask> task_;
   UniqueFd pid_fd_;

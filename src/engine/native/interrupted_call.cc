@@ -89,14 +89,7 @@ Result<> CaptureRestartBlock(pid_t pid, FrozenTask& task, pb::ThreadRecord& reco
   for (const uint64_t argument : resolved.call.arguments) out->add_arguments(argument);
   out->set_timed(resolved.left_ns.has_value());
   out->set_remaining_ns(resolved.left_ns.value_or(0));
-  CallMemory::Entry entry{resolved.call.number,
-                          resolved.call.arguments,
-                          std::nullopt,
-                          stat.starttime,
-                          task.registers.instruction().value(),
-                          task.registers.stack().value()};
-  if (resolved.left_ns) entry.deadline_ns = NowNs() + *resolved.left_ns;
-  memory.Remember(task.tid, entry);
+  memory.Remember(task.tid, RememberedCall(*out, task.registers, stat.starttime));
   return {};
 }
 
@@ -148,6 +141,19 @@ Result<> CaptureInterruptedCall(pid_t pid, FrozenTask& task, pb::ThreadRecord& r
       return CaptureLeaked(pid, task, record);
   }
   return {};
+}
+
+CallMemory::Entry RememberedCall(const pb::InterruptedCallRecord& call, const Registers& registers,
+                                 uint64_t start_time) {
+  CallMemory::Entry entry{.number = call.number(),
+                          .arguments = {},
+                          .deadline_ns = std::nullopt,
+                          .start_time = start_time,
+                          .instruction = registers.instruction().value(),
+                          .stack = registers.stack().value()};
+  std::copy_n(call.arguments().begin(), entry.arguments.size(), entry.arguments.begin());
+  if (call.timed()) entry.deadline_ns = NowNs() + call.remaining_ns();
+  return entry;
 }
 
 Registers HealedRegisters(const Registers& registers) {

@@ -23,6 +23,10 @@ namespace baton {
 // and sets task.thaw where the living thread cannot simply go on.
 Result<> CaptureInterruptedCall(pid_t pid, FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory);
 
+// What is to be remembered of a call that the kernel now holds in a restart block. `registers`: at the stop.
+CallMemory::Entry RememberedCall(const pb::InterruptedCallRecord& call, const Registers& registers,
+                                 uint64_t start_time);
+
 // Registers ready to run without the kernel's help: for a thread whose tracer dies.
 Registers HealedRegisters(const Registers& registers);
 

@@ -2,11 +2,13 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 
 #include "base/fault.h"
 #include "proc/process_files.h"
+#include "resource/common/file_key.h"
 
 namespace baton {
 namespace {
@@ -14,7 +16,7 @@ namespace {
 using Record = pb::MappingRecord;
 
 bool IsAnonymousShared(const MapsEntry& entry) {
-  return entry.shared && (entry.path == "/dev/zero" || entry.path.starts_with("/SYSV") ||
+  return entry.shared && (entry.path == "/dev/zero" || entry.path == "/anon_hugepage" ||
                           entry.path.starts_with("/memfd:") || entry.path.starts_with("[anon_shmem:"));
 }
 
@@ -27,6 +29,14 @@ uint64_t ObjectId(const MapsEntry& entry) {
   return (uint64_t{entry.dev_major} << 56U) ^ (uint64_t{entry.dev_minor} << 44U) ^ entry.inode;
 }
 
+void DescribeSharedMemory(const MapsEntry& entry, Record& record) {
+  record.set_backing(Record::SHARED_MEMORY);
+  record.set_object(ObjectId(entry));
+  record.set_offset(entry.offset);
+  record.set_path(entry.path);
+  record.set_file_key(FileKey(makedev(entry.dev_major, entry.dev_minor), entry.inode));
+}
+
 // A file mapping must find its file again: by path, being the same inode.
 Result<> DescribeFile(pid_t pid, const MapsEntry& entry, Record& record) {
   record.set_backing(Record::FILE);
@@ -37,8 +47,14 @@ Result<> DescribeFile(pid_t pid, const MapsEntry& entry, Record& record) {
   const std::string seen = fmt::format("/proc/{}/root{}", pid, entry.path);
   const bool there = stat(seen.c_str(), &status) == 0 && status.st_ino == entry.inode;
   record.set_deleted(entry.deleted || !there);
+  if (record.deleted() && entry.shared) {
+    DescribeSharedMemory(entry, record);
+    return {};
+  }
   if (there) record.set_file_bytes(static_cast<uint64_t>(status.st_size));
-  if (there && S_ISCHR(status.st_mode)) return Unsupported(pid, entry, "is device memory, which cannot be saved");
+  // A private mapping of /dev/zero is anonymous memory by another name.
+  if (there && S_ISCHR(status.st_mode) && status.st_rdev != makedev(1, 5))
+    return Unsupported(pid, entry, "is device memory, which cannot be saved");
   return {};
 }
 
@@ -50,10 +66,9 @@ Result<> DescribeBacking(pid_t pid, const MapsEntry& entry, Record& record) {
   } else if (entry.path == "[vsyscall]") {
     record.set_backing(Record::VSYSCALL);
   } else if (IsAnonymousShared(entry)) {
-    record.set_backing(Record::SHARED_MEMORY);
-    record.set_object(ObjectId(entry));
-    record.set_offset(entry.offset);
-    record.set_path(entry.path);
+    DescribeSharedMemory(entry, record);
+  } else if (entry.path.starts_with("/SYSV")) {
+    return Unsupported(pid, entry, "is System V shared memory, which is not supported yet");
   } else if (entry.path.starts_with("/[aio]") || entry.path.starts_with("anon_inode:") || entry.path == "[uprobes]") {
     return Unsupported(pid, entry, "cannot be saved (asynchronous I/O, io_uring, perf or a probe)");
   } else if (entry.inode != 0) {
@@ -65,8 +80,9 @@ Result<> DescribeBacking(pid_t pid, const MapsEntry& entry, Record& record) {
   return {};
 }
 
-Result<> DescribeFlags(pid_t pid, const MapsEntry& entry, const std::vector<std::string>& flags, Record& record) {
-  for (const std::string& flag : flags) record.add_vm_flags(flag);
+Result<> DescribeFlags(pid_t pid, const MapsEntry& entry, const MappingFlags::Known& known, Record& record) {
+  for (const std::string& flag : known.flags) record.add_vm_flags(flag);
+  record.set_page_bytes(known.page_bytes);
   record.set_grows_down(HasFlag(record, "gd"));
   record.set_maybe_writable(HasFlag(record, "mw"));
   const bool of_the_kernel = record.backing() == Record::VVAR || record.backing() == Record::VDSO;
@@ -81,18 +97,21 @@ Result<> DescribeFlags(pid_t pid, const MapsEntry& entry, const std::vector<std:
 Result<> MappingFlags::Read(pid_t pid) {
   BATON_TRY(std::vector<SmapsEntry> entries, ReadSmaps(pid));
   by_start_.clear();
-  for (SmapsEntry& entry : entries) by_start_[entry.mapping.start] = {entry.mapping, std::move(entry.vm_flags)};
+  for (SmapsEntry& entry : entries) {
+    const uint64_t page_bytes = entry.HasFlag("ht") ? entry.SizeKb("KernelPageSize") * 1024 : 0;
+    by_start_[entry.mapping.start] = {entry.mapping, std::move(entry.vm_flags), page_bytes};
+  }
   return {};
 }
 
-const std::vector<std::string>* MappingFlags::Find(const MapsEntry& entry) const {
+const MappingFlags::Known* MappingFlags::Find(const MapsEntry& entry) const {
   const auto found = by_start_.find(entry.start);
   if (found == by_start_.end()) return nullptr;
   const MapsEntry& known = found->second.entry;
   const bool same = known.end == entry.end && known.read == entry.read && known.write == entry.write &&
                     known.exec == entry.exec && known.shared == entry.shared && known.offset == entry.offset &&
                     known.inode == entry.inode;
-  return same ? &found->second.flags : nullptr;
+  return same ? &found->second : nullptr;
 }
 
 bool HasFlag(const pb::MappingRecord& mapping, std::string_view flag) {

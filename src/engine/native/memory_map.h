@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <bit>
+#include <cstdint>
 #include <map>
 #include <vector>
 
@@ -16,22 +18,30 @@ namespace baton {
 // only if a mapping has changed.
 class MappingFlags {
  public:
-  // kTaskGone if the process has ended.
-  Result<> Read(pid_t pid);
-  // nullptr if this mapping was not there, or was another one.
-  const std::vector<std::string>* Find(const MapsEntry& entry) const;
-
- private:
   struct Known {
     MapsEntry entry;
     std::vector<std::string> flags;
+    uint64_t page_bytes = 0;  // of huge pages (hugetlb), else 0
   };
+
+  // kTaskGone if the process has ended.
+  Result<> Read(pid_t pid);
+  // nullptr if this mapping was not there, or was another one.
+  const Known* Find(const MapsEntry& entry) const;
+
+ private:
   std::map<uint64_t, Known> by_start_;
 };
 
 // kNotSupported for a mapping that cannot be saved (device memory, AIO rings, ...), with address and path.
 Result<std::vector<pb::MappingRecord>> DescribeMappings(pid_t pid, const std::vector<MapsEntry>& maps,
                                                         MappingFlags& flags);
+
+// For mmap(2) and memfd_create(2) with huge pages of this size (MAP_HUGE_SHIFT).
+inline uint64_t HugePageFlag(uint64_t page_bytes) {
+  constexpr int kHugeShift = 26;
+  return static_cast<uint64_t>(std::countr_zero(page_bytes)) << kHugeShift;
+}
 
 bool HasFlag(const pb::MappingRecord& mapping, std::string_view flag);
 

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <linux/prctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/fault.h"
@@ -100,6 +102,7 @@ class MemoryBuilder {
     uint64_t flags = MAP_PRIVATE | MAP_ANONYMOUS;
     if (mapping.grows_down()) flags |= MAP_GROWSDOWN | MAP_STACK;
     if (HasFlag(mapping, "nr")) flags |= MAP_NORESERVE;
+    if (mapping.page_bytes() != 0) flags |= MAP_HUGETLB | HugePageFlag(mapping.page_bytes());
     return MapAt(mapping, FirstProtection(mapping), flags, -1, 0);
   }
 
@@ -108,10 +111,26 @@ class MemoryBuilder {
     BATON_TRY(const RemotePtr<> path, calls_.PutString(mapping.path()));
     auto opened = calls_.Do("open " + mapping.path(), SYS_openat, AT_FDCWD, path, access | O_CLOEXEC, 0);
     if (!opened) return opened.Fail();
+    BATON_CHECKED(CheckFile(mapping, *opened));
     const uint64_t flags = (mapping.shared() ? MAP_SHARED : MAP_PRIVATE) | (HasFlag(mapping, "nr") ? MAP_NORESERVE : 0);
     BATON_CHECKED(MapAt(mapping, FirstProtection(mapping), flags, *opened, mapping.offset()));
     BATON_CHECKED(calls_.Do("close", SYS_close, *opened));
     return {};
+  }
+
+  // A program or library that is another one now would be mixed up with the memory of the old one.
+  Result<> CheckFile(const Mapping& mapping, int64_t fd) {
+    const struct stat empty{};
+    BATON_TRY(const auto at, calls_.PutValue(empty));
+    BATON_CHECKED(calls_.Do("fstat " + mapping.path(), SYS_fstat, fd, at));
+    BATON_TRY(const auto status, calls_.Get(at));
+    const auto size = static_cast<uint64_t>(status.st_size);
+    const bool code = (mapping.protection() & PROT_EXEC) != 0;
+    const bool same = code ? size == mapping.file_bytes() : size >= mapping.file_bytes();
+    if (same || !S_ISREG(status.st_mode)) return {};
+    return MakeError(ErrorCode::kConflict,
+                     "{} has {} bytes, at the checkpoint it had {}: it has been replaced; put the old one back",
+                     mapping.path(), size, mapping.file_bytes());
   }
 
   Result<> MapShared(const Mapping& mapping) {
@@ -135,7 +154,10 @@ class MemoryBuilder {
     std::vector<RemoteCall> reads;
     for (const Run& run : image_.Runs(ProcessSpace(process_.pid()))) {
       BATON_CHECKED(CheckInside(run));
-      if (run.kind == RunKind::kZero) continue;  // fresh memory is zero; see ZeroOverFile
+      if (run.kind == RunKind::kZero) {
+        BATON_CHECKED(ZeroOverFile(run));
+        continue;
+      }
       if (run.raw) {
         reads.push_back(
             {SYS_pread64,
@@ -158,6 +180,18 @@ class MemoryBuilder {
     }
     return MakeError(ErrorCode::kCorrupt, "process {}: pages at {:#x} lie in no memory of its own", process_.pid(),
                      run.address);
+  }
+
+  // Fresh anonymous memory is zero; a page of a file that the program has cleared must be cleared again.
+  Result<> ZeroOverFile(const Run& run) {
+    static constexpr std::array<std::byte, kPage> kZeros{};
+    for (const Mapping& mapping : process_.mappings()) {
+      if (mapping.backing() != Mapping::FILE || mapping.deleted()) continue;
+      const uint64_t start = std::max(run.address, mapping.start());
+      const uint64_t end = std::min(run.address + run.bytes(), mapping.start() + mapping.bytes());
+      for (uint64_t at = start; at < end; at += kPage) BATON_CHECKED(task_.memory().Write(RemotePtr<>(at), kZeros));
+    }
+    return {};
   }
 
   // pread may be short (a signal, a very long read): the rest is read again.

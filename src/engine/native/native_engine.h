@@ -12,9 +12,10 @@ class NativeEngine : public Engine {
   Result<std::unique_ptr<UnitCapture>> BeginCapture(CaptureRequest request) override;
   Result<std::unique_ptr<UnitRestore>> BeginRestore(RestoreRequest request) override;
   Result<SavedClocks> ReadClocks(const ImageReader& image) override;
+  Result<UnitSummary> ReadSummary(const ImageReader& image) override;
 
  private:
-  CallMemory call_memory_;
+  CallMemory call_memory_{CallMemory::DefaultPath()};
 };
 
 }  // namespace baton

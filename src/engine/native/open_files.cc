@@ -59,7 +59,9 @@ bool IsOtherEndOrSame(const ExternalFd& external, const FdFacts& file) {
 Result<> OpenFiles::Gather(const std::vector<Process>& processes, const std::vector<ExternalFd>& externals) {
   BATON_CHECKED(FailPoint("capture.open_files"));
   processes_ = processes;
-  for (const Process& process : processes) BATON_CHECKED(GatherProcess(process));
+  for (const Process& process : processes) {
+    if (!process.zombie) BATON_CHECKED(GatherProcess(process));
+  }
   MatchExternals(externals);
   return {};
 }
@@ -93,7 +95,7 @@ Result<> OpenFiles::GatherDescriptor(const Process& process, int pid_fd, int fd)
     files_.push_back(std::move(facts));
     copies_.push_back(std::move(copy));
   }
-  files_[index].users.push_back({process.ns_pid, fd, close_on_exec});
+  files_[index].users.push_back({process.ns_pid, fd, close_on_exec, process.host_pid});
   by_descriptor_[{process.host_pid, fd}] = index;
   return {};
 }
@@ -185,6 +187,10 @@ std::optional<pid_t> OpenFiles::NsPid(pid_t host_pid) const {
 
 bool OpenFiles::HasProcess(pid_t ns_pid) const {
   return std::ranges::find(processes_, ns_pid, &Process::ns_pid) != processes_.end();
+}
+
+bool OpenFiles::HasContent(std::string_view space) const {
+  return std::ranges::find(contents_, space, &Contents::value_type::first) != contents_.end();
 }
 
 void OpenFiles::AddContent(std::string space, std::vector<std::byte> bytes) {

@@ -25,6 +25,7 @@ class OpenFiles : public CaptureContext {
   struct Process {
     pid_t host_pid = 0;
     pid_t ns_pid = 0;
+    bool zombie = false;  // has a number that others may refer to, and no descriptors
   };
   // Content of AddContent: space name -> bytes, padded by nobody.
   using Contents = std::vector<std::pair<std::string, std::vector<std::byte>>>;
@@ -43,6 +44,7 @@ class OpenFiles : public CaptureContext {
   const FdFacts* Find(pid_t host_pid, int fd) const override;
   std::optional<pid_t> NsPid(pid_t host_pid) const override;
   bool HasProcess(pid_t ns_pid) const override;
+  bool HasContent(std::string_view space) const override;
   void AddContent(std::string space, std::vector<std::byte> bytes) override;
 
  private:

@@ -80,11 +80,27 @@ Result<> CopiedPages::CopyProcess(const RemoteMemory& memory, RemoteSyscalls& ca
 
 Result<> CopiedPages::CopyPrivate(const RemoteMemory& memory, const PageMap& map, const pb::MappingRecord& mapping,
                                   const std::string& space) {
-  // A deleted file cannot be mapped again: all its mapped pages are content.
-  const auto want = mapping.deleted() ? PageMap::Want::kAllPresent : PageMap::Want::kPrivate;
-  BATON_TRY(const std::vector<PageRange> ranges, map.Scan(mapping.start(), mapping.start() + mapping.bytes(), want));
+  if (mapping.deleted()) return CopyWhole(memory, mapping, space);
+  BATON_TRY(const std::vector<PageRange> ranges,
+            map.Scan(mapping.start(), mapping.start() + mapping.bytes(), PageMap::Want::kPrivate));
   const bool readable = (mapping.protection() & PROT_READ) != 0;
   for (const PageRange& range : ranges) BATON_CHECKED(Copy(memory, range, space, range.start, readable));
+  return {};
+}
+
+// A deleted file cannot be mapped again: all of it is content, up to the end of the file, which reading finds.
+Result<> CopiedPages::CopyWhole(const RemoteMemory& memory, const pb::MappingRecord& mapping,
+                                const std::string& space) {
+  const uint64_t end = mapping.start() + mapping.bytes();
+  for (uint64_t at = mapping.start(); at < end;) {
+    BATON_TRY(const std::span<std::byte> room, buffer_.Take(std::min<uint64_t>(kCopyBlock, end - at)));
+    BATON_TRY(const size_t got, memory.ReadPrefix(RemotePtr<>(at), room));
+    const size_t whole = got / kPage * kPage;
+    if (whole == 0) break;
+    pieces_.push_back({space, at, room.first(whole)});
+    bytes_ += whole;
+    at += whole;
+  }
   return {};
 }
 

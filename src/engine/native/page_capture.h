@@ -43,6 +43,7 @@ class CopiedPages {
   };
   Result<> CopyPrivate(const RemoteMemory& memory, const PageMap& map, const pb::MappingRecord& mapping,
                        const std::string& space);
+  Result<> CopyWhole(const RemoteMemory& memory, const pb::MappingRecord& mapping, const std::string& space);
   Result<> CopyShared(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::MappingRecord& mapping);
   // [start, end) of the target becomes `space` from `address` on.
   Result<> Copy(const RemoteMemory& memory, PageRange range, const std::string& space, uint64_t address, bool readable);

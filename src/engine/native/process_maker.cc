@@ -1,28 +1,235 @@
 #include "engine/native/process_maker.h"
 
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <optional>
+#include <set>
+#include <vector>
 
 #include "base/fault.h"
+#include "tree/plan.h"
 
 namespace baton {
-Result<> MakeProcesses(const UnitImage& image, const BootArea& boot, const RestoreRequest& request,
-                       BlankProcesses& made) {
-  BATON_CHECKED(FailPoint("restore.processes"));
-  for (const pb::ProcessRecord& process : image.processes) {
-    const pid_t pid = process.pid();
-    const auto parent = made.find(process.ppid());
-    if (parent == made.end()) {
-      BATON_TRY(const pid_t host, request.spawner->SpawnStub(pid));
-      BATON_TRY(made[pid], BlankTask::TakeStub(host, pid, boot));
-    } else {
-      BATON_TRY(made[pid], BlankTask::Fork(*parent->second, pid));
-    }
-    if (process.sid() == pid) BATON_CHECKED(made[pid]->calls().Do("setsid", SYS_setsid));
+namespace {
+
+constexpr int kTries = 1000;  // numbers for a temporary process
+
+// We adopt orphans while it lives.
+class SubreaperScope {
+ public:
+  SubreaperScope() {
+    prctl(PR_GET_CHILD_SUBREAPER, &before_);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
   }
+  ~SubreaperScope() { prctl(PR_SET_CHILD_SUBREAPER, before_); }
+  SubreaperScope(const SubreaperScope&) = delete;
+  SubreaperScope& operator=(const SubreaperScope&) = delete;
+
+ private:
+  int before_ = 0;
+};
+
+// A session or group that is led from outside the unit is the first process's, see NativeCapture::CheckRelations. One
+// of another process that has no living leader was led by a process that is dead.
+TreeOutside FindOutside(const UnitImage& image, pid_t reaper) {
+  TreeOutside outside{.reaper = reaper, .session = {}, .group = {}};
+  std::set<pid_t> inside;
+  const pb::ProcessRecord* root = nullptr;
   for (const pb::ProcessRecord& process : image.processes) {
-    if (process.sid() == process.pid()) continue;
-    BATON_CHECKED(made[process.pid()]->calls().Call(SYS_setpgid, 0, process.pgid()));
+    inside.insert(process.pid());
+    if (process.pid() == static_cast<pid_t>(image.unit.root_pid())) root = &process;
+  }
+  if (image.unit.capsule() || root == nullptr || inside.contains(root->sid())) return outside;
+  outside.session = root->sid();
+  if (!inside.contains(root->pgid())) outside.group = root->pgid();
+  return outside;
+}
+
+std::vector<TreeNode> Nodes(const UnitImage& image, pid_t reaper) {
+  std::vector<TreeNode> nodes;
+  for (const pb::ProcessRecord& process : image.processes) {
+    nodes.push_back({.pid = process.pid(),
+                     .ppid = process.child_of_outside() ? reaper : process.ppid(),
+                     .pgid = process.pgid(),
+                     .sid = process.sid(),
+                     .zombie = process.zombie(),
+                     .subreaper = process.subreaper()});
+  }
+  return nodes;
+}
+
+// What a process can have died of, as wait(2) gives it.
+bool IsExitStatus(int status) {
+  constexpr int kCoreDumped = 0x80;
+  constexpr int kHighest = 0xffff;
+  if (status < 0 || status > kHighest) return false;
+  if (WIFEXITED(status)) return (status & kCoreDumped) == 0;
+  const int signal = status & 0x7f;
+  for (const int harmless : {SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU}) {
+    if (signal == harmless) return false;
+  }
+  return (status >> 8) == 0 && signal <= SIGRTMAX;
+}
+
+// A core file would be a new one beside the old. With a core pattern that is a pipe the limit does not hold; not being
+// dumpable does, in any case (core(5)).
+Result<> PrepareZombie(BlankTask& task, const pb::ProcessRecord& process) {
+  if (!IsExitStatus(process.exit_status())) {
+    return MakeError(ErrorCode::kCorrupt, "zombie {}: exit status {:#x}", process.pid(), process.exit_status());
+  }
+  RemoteSyscalls& calls = task.calls();
+  calls.ResetArguments();
+  BATON_TRY(const auto name, calls.PutString(process.comm()));
+  BATON_TRY(const auto no_core, calls.PutValue(rlimit{}));
+  BATON_CHECKED(calls.Do("name a zombie", SYS_prctl, PR_SET_NAME, name));
+  BATON_CHECKED(calls.Do("forbid core files", SYS_prlimit64, 0, RLIMIT_CORE, no_core, 0));
+  BATON_CHECKED(calls.Do("forbid core dumps", SYS_prctl, PR_SET_DUMPABLE, 0));
+  return {};
+}
+
+class ProcessMaker {
+ public:
+  ProcessMaker(const UnitImage& image, const BootArea& boot, const RestoreRequest& request, BlankProcesses& made)
+      : image_(image), boot_(boot), request_(request), made_(made), used_(NumbersInUse(image)) {}
+  Result<> Make();
+
+ private:
+  Result<> CheckOutside() const;
+  Result<> CarryOut(const TreeStep& step);
+  Result<> Fork(const TreeStep& step);
+  Result<std::unique_ptr<BlankTask>> MakeChild(pid_t parent, pid_t number);
+  Result<std::unique_ptr<BlankTask>> MakeRoot(pid_t number);
+  Result<> SetPgid(const TreeStep& step);
+  Result<> End(const TreeStep& step);
+  RemoteSyscalls& CallsOf(pid_t pid) { return made_.at(pid)->calls(); }
+
+  const UnitImage& image_;
+  const BootArea& boot_;
+  const RestoreRequest& request_;
+  BlankProcesses& made_;  // temporary processes by the number in the plan
+  std::vector<pid_t> used_;
+  TreeOutside outside_;
+  pid_t group_of_roots_ = 0;  // what outside_.group is here
+  std::set<pid_t> any_number_;
+};
+
+Result<> ProcessMaker::CheckOutside() const {
+  if (!outside_.session || request_.shell_job) return {};
+  return MakeError(ErrorCode::kNotSupported,
+                   "the unit was in session {}, which is not part of the image: allow the restoring shell's own with "
+                   "--shell-job",
+                   *outside_.session);
+}
+
+Result<> ProcessMaker::Make() {
+  outside_ = FindOutside(image_, request_.reaper_ns_pid);
+  BATON_CHECKED(CheckOutside());
+  const std::vector<TreeNode> nodes = Nodes(image_, outside_.reaper);
+  BATON_TRY(const TreePlan plan, PlanTree(nodes, outside_, used_));
+  for (const TemporaryProcess& temporary : plan.temporaries) {
+    if (temporary.any_number) any_number_.insert(temporary.pid);
+  }
+  std::optional<SubreaperScope> adopting;
+  if (plan.reaper_adopts && !request_.in_capsule) adopting.emplace();
+  for (const TreeStep& step : plan.steps) BATON_CHECKED(CarryOut(step));
+  for (const pb::ProcessRecord& process : image_.processes) {
+    if (process.zombie()) BATON_CHECKED(PrepareZombie(*made_.at(process.pid()), process));
   }
   return {};
 }
+
+Result<> ProcessMaker::CarryOut(const TreeStep& step) {
+  switch (step.kind) {
+    case TreeStep::Kind::kFork:
+      return Fork(step);
+    case TreeStep::Kind::kSetSid:
+      BATON_CHECKED(FailPoint("restore.setsid"));
+      BATON_CHECKED(CallsOf(step.pid).Do("setsid", SYS_setsid));
+      return {};
+    case TreeStep::Kind::kSetPgid:
+      return SetPgid(step);
+    case TreeStep::Kind::kSetSubreaper:
+      BATON_CHECKED(CallsOf(step.pid).Do("PR_SET_CHILD_SUBREAPER", SYS_prctl, PR_SET_CHILD_SUBREAPER, step.on ? 1 : 0));
+      return {};
+    case TreeStep::Kind::kExit:
+      return End(step);
+  }
+  return {};
+}
+
+Result<> ProcessMaker::Fork(const TreeStep& step) {
+  const bool any_number = any_number_.contains(step.pid);
+  pid_t number = step.pid;
+  for (int attempt = 1;; ++attempt) {
+    auto child = MakeChild(step.other, number);
+    if (child) {
+      made_[step.pid] = std::move(*child);
+      return {};
+    }
+    const bool again = any_number && child.error().code() == ErrorCode::kConflict && attempt < kTries;
+    if (!again) return child.Fail("process {}", step.pid);
+    do {
+      --number;
+    } while (std::ranges::binary_search(used_, number));
+  }
+}
+
+Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeChild(pid_t parent, pid_t number) {
+  return parent == outside_.reaper ? MakeRoot(number) : BlankTask::Fork(*made_.at(parent), number);
+}
+
+Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeRoot(pid_t number) {
+  BATON_TRY(const pid_t host_pid, request_.spawner->SpawnStub(number));
+  auto task = BlankTask::TakeStub(host_pid, number, boot_);
+  if (!task) {
+    kill(host_pid, SIGKILL);
+    waitpid(host_pid, nullptr, __WALL);  // ours to reap if it is our child or was seized already
+    return task;
+  }
+  if (outside_.group && group_of_roots_ == 0) {
+    BATON_TRY(const int64_t group, (*task)->calls().Do("getpgid", SYS_getpgid, 0));
+    group_of_roots_ = static_cast<pid_t>(group);
+  }
+  return task;
+}
+
+Result<> ProcessMaker::SetPgid(const TreeStep& step) {
+  BATON_CHECKED(FailPoint("restore.setpgid"));
+  const pid_t group = step.other == outside_.group ? group_of_roots_ : made_.at(step.other)->ns_pid();
+  if (group == 0) {  // to setpgid() that would mean a group of its own
+    return MakeError(ErrorCode::kNotSupported,
+                     "process {} must go back to the group of the restoring shell, which is in another pid namespace",
+                     step.pid);
+  }
+  BATON_CHECKED(CallsOf(step.pid).Do("setpgid", SYS_setpgid, 0, group));
+  return {};
+}
+
+// Its parent is blank and waits for nobody by itself. Children of the reaper are reaped by that: by us, as its tracer
+// and parent in one, or by the capsule's init.
+Result<> ProcessMaker::End(const TreeStep& step) {
+  BATON_CHECKED(FailPoint("restore.end_temporary"));
+  BlankTask& task = *made_.at(step.pid);
+  const pid_t number = task.ns_pid();
+  BATON_CHECKED(task.Exit(0));
+  made_.erase(step.pid);
+  if (step.other == outside_.reaper) return {};
+  BATON_CHECKED(CallsOf(step.other).Do("wait4", SYS_wait4, number, 0, __WALL, 0));
+  return {};
+}
+
+}  // namespace
+
+Result<> MakeProcesses(const UnitImage& image, const BootArea& boot, const RestoreRequest& request,
+                       BlankProcesses& made) {
+  BATON_CHECKED(FailPoint("restore.processes"));
+  return ProcessMaker(image, boot, request, made).Make();
+}
+
 }  // namespace baton

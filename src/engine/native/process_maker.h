@@ -1,10 +1,12 @@
 // Makes all processes of a unit, blank, with their numbers, parents, sessions and groups, by carrying out the plan of
 // src/tree.
+//
+// Temporary processes are among the made ones while they live and gone at the end. Where an orphan must become a child
+// of ours (no capsule), we are a subreaper meanwhile.
 #pragma once
 
 #include <map>
 #include <memory>
-#include <vector>
 
 #include "base/result.h"
 #include "engine/engine.h"
@@ -13,7 +15,10 @@
 
 namespace baton {
 
-// By number, zombies included. On failure everything made is killed and reaped.
+// By number, zombies included: these are still alive, and ready to end by BlankTask::Exit with their status, without a
+// core dump. On failure the caller kills and reaps what is in `made`.
+// Errors: kCorrupt and kNotSupported as tree/plan.h; kConflict if a number is taken; kNotSupported if the session or
+// group is one outside the unit and the request does not allow the restoring shell's.
 using BlankProcesses = std::map<pid_t, std::unique_ptr<BlankTask>>;
 Result<> MakeProcesses(const UnitImage& image, const BootArea& boot, const RestoreRequest& request,
                        BlankProcesses& made);

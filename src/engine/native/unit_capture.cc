@@ -83,9 +83,8 @@ Result<> NativeCapture::CheckAll() {
   const pid_t root = frozen_->processes().front().pid;
   for (const FrozenProcess& process : frozen_->processes()) {
     BATON_CHECKED(CheckProcess(process, root));
-    if (process.zombie) continue;
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid));
-    processes.push_back({process.pid, status.ns_tgid.empty() ? process.pid : status.ns_tgid.back()});
+    processes.push_back({process.pid, status.ns_tgid.empty() ? process.pid : status.ns_tgid.back(), process.zombie});
   }
   BATON_CHECKED(open_files_.Gather(processes, request_.externals));
   return open_files_.Check();
@@ -166,14 +165,15 @@ void NativeCapture::NoteWrittenFiles() {
   for (const FdFacts& file : open_files_.files()) {
     const bool written = (file.info.flags & O_ACCMODE) != O_RDONLY && (file.info.flags & O_PATH) == 0;
     if (!file.IsRegular() || !written) continue;
-    written_files_.push_back({file.link, file.status.st_dev, file.status.st_ino, false});
+    written_files_.push_back(
+        {file.link, file.status.st_dev, file.status.st_ino, false, (file.info.flags & O_APPEND) != 0});
   }
   for (const pb::ProcessRecord& process : processes_) {
     for (const pb::MappingRecord& mapping : process.mappings()) {
       if (mapping.backing() != pb::MappingRecord::FILE || !mapping.shared() || !mapping.maybe_writable()) continue;
       struct stat status{};
       if (stat(mapping.path().c_str(), &status) != 0) continue;
-      written_files_.push_back({mapping.path(), status.st_dev, status.st_ino, true});
+      written_files_.push_back({mapping.path(), status.st_dev, status.st_ino, true, false});
     }
   }
 }
@@ -191,6 +191,7 @@ Result<> NativeCapture::Resume() {
   auto resumed = frozen_->Resume();
   FinishStats();
   frozen_.reset();
+  call_memory_.Save();
   return resumed;
 }
 

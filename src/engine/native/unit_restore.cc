@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <cstring>
 
 #include "base/fault.h"
 #include "base/log.h"
@@ -32,8 +33,8 @@ Result<> NativeRestore::Rebuild() {
   root_host_pid_ = blanks_.at(static_cast<pid_t>(image_.unit.root_pid()))->host_pid();
   BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_));
   BATON_CHECKED(holder_->PassSegments(*request_.image));
-  BATON_CHECKED(holder_->MakeSharedMemory(*request_.image));
   BATON_CHECKED(holder_->MakeOpenFiles(request_.externals));
+  BATON_CHECKED(holder_->MakeSharedMemory(*request_.image));
   for (const pb::ProcessRecord& record : image_.processes) {
     Member& member = members_[record.pid()];
     member.record = &record;
@@ -110,6 +111,12 @@ Result<RemoteSyscalls*> NativeRestore::Process(pid_t ns_pid) {
   return &calls;
 }
 
+RemoteSyscalls& NativeRestore::holder() {
+  RemoteSyscalls& calls = holder_->holder();
+  calls.ResetArguments();
+  return calls;
+}
+
 Result<> NativeRestore::EndZombies() {
   BATON_CHECKED(FailPoint("restore.zombies"));
   for (auto& [pid, member] : members_) {
@@ -132,12 +139,19 @@ Result<> NativeRestore::FinishProcess(Member& member) {
     const pb::ThreadRecord& thread = record.threads(static_cast<int>(i));
     BATON_CHECKED(RestoreThreadPending(*member.threads[i], record, thread));
     std::optional<int64_t> result;
-    if (thread.has_interrupted()) {
-      BATON_TRY(result, RearmInterruptedCall(*member.threads[i], thread.interrupted()));
-    }
+    if (thread.has_interrupted()) BATON_CHECKED(TakeUpCall(*member.threads[i], thread, result));
     BATON_CHECKED(FinishThread(*member.threads[i], thread, result));
   }
   return RemoveBootArea(member);
+}
+
+Result<> NativeRestore::TakeUpCall(BlankTask& thread, const pb::ThreadRecord& record, std::optional<int64_t>& result) {
+  BATON_TRY(result, RearmInterruptedCall(thread, record.interrupted()));
+  BATON_TRY(const ProcStat stat, ReadStat(thread.host_pid(), thread.host_tid()));
+  Registers registers;
+  std::memcpy(&registers.raw, record.registers().data(), sizeof registers.raw);
+  call_memory_.Remember(thread.host_tid(), RememberedCall(record.interrupted(), registers, stat.starttime));
+  return {};
 }
 
 // The last call in the process is made from its own vDSO, in a thread that is whole already.
@@ -171,6 +185,7 @@ Result<> NativeRestore::Go() {
     }
   }
   gone_ = true;
+  call_memory_.Save();
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/native/call_memory.h"
 #include "engine/native/holder.h"
 #include "engine/native/process_maker.h"
 #include "engine/native/unit_image.h"
@@ -14,7 +15,8 @@ namespace baton {
 
 class NativeRestore : public UnitRestore, private ArmContext {
  public:
-  explicit NativeRestore(RestoreRequest request) : request_(std::move(request)) {}
+  // `memory` outlives this object.
+  NativeRestore(RestoreRequest request, CallMemory& memory) : request_(std::move(request)), call_memory_(memory) {}
   ~NativeRestore() override;
 
   // Reads and checks the records; nothing is made.
@@ -34,12 +36,15 @@ class NativeRestore : public UnitRestore, private ArmContext {
   Result<> ArmAll();
   Result<> EndZombies();
   Result<> FinishProcess(Member& member);
+  Result<> TakeUpCall(BlankTask& thread, const pb::ThreadRecord& record, std::optional<int64_t>& result);
   Result<> RemoveBootArea(Member& member);
   Result<RemoteSyscalls*> Process(pid_t ns_pid) override;
+  RemoteSyscalls& holder() override;
   std::vector<FdUser> UsersOf(uint32_t open_file) const;
   void KillAll();
 
   RestoreRequest request_;
+  CallMemory& call_memory_;
   UnitImage image_;
   BootArea boot_;
   BlankProcesses blanks_;

@@ -1,5 +1,4 @@
 #include "engine/engine.h"
-
 #include "engine/native/native_engine.h"
 
 namespace baton {
