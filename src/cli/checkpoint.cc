@@ -1,0 +1,129 @@
+// baton checkpoint NAME: a checkpoint of a running job, now. baton checkpoint --pid PID --to DIR: an image of a process
+// tree that Baton did not start.
+#include <chrono>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/external_flags.h"
+#include "cli/format.h"
+#include "cli/run_json.h"
+#include "keeper/control_socket.h"
+#include "keeper/run_record.h"
+#include "keeper/tree_checkpoint.h"
+
+namespace baton {
+namespace {
+
+struct CheckpointFlags {
+  std::string name;
+  pid_t pid = 0;
+  std::string to;
+  bool leave_running = false;
+  bool shell_job = false;
+  std::vector<std::string> externals;
+  OutputFormat format = OutputFormat::kTable;
+};
+
+Result<int> CheckpointRun(const GlobalOptions& globals, const CheckpointFlags& flags) {
+  BATON_CHECKED(CheckRunName(flags.name));
+  BATON_TRY(const StatePaths paths, StatePaths::Find(globals.state_dir));
+  BATON_TRY(const pb::RunRecord record, LoadRunRecord(paths, flags.name));
+  if (!RunLock::IsHeld(paths, flags.name)) {
+    return MakeError(ErrorCode::kUnavailable, "run '{}' is not running ({})", flags.name, RunStateName(paths, record));
+  }
+  pb::ControlRequest request;
+  request.mutable_checkpoint();
+  auto reply = CallKeeper(paths.socket(flags.name), request);
+  if (!reply) return reply.Fail("checkpoint of run '{}'", flags.name);
+  const pb::CheckpointNote& note = reply->checkpoint();
+  if (flags.format == OutputFormat::kJson) {
+    BATON_CHECKED(PrintJson(CheckpointJson(note)));
+    return 0;
+  }
+  BATON_CHECKED(
+      PrintText(fmt::format("checkpoint {}: pause {}, {}, {} in all\n", note.number(),
+                            FormatDuration(std::chrono::microseconds(note.pause_us())), FormatBytes(note.bytes()),
+                            FormatDuration(std::chrono::microseconds(note.total_us())))));
+  return 0;
+}
+
+nlohmann::json ReportJson(const std::string& directory, const TreeCheckpointReport& report) {
+  using std::chrono::microseconds;
+  return {{"image", directory},
+          {"pause_us", std::chrono::duration_cast<microseconds>(report.stats.pause).count()},
+          {"total_us", std::chrono::duration_cast<microseconds>(report.total).count()},
+          {"bytes", report.bytes},
+          {"memory_bytes", report.stats.memory_bytes},
+          {"processes", report.stats.processes},
+          {"threads", report.stats.threads}};
+}
+
+Result<int> CheckpointPid(const CheckpointFlags& flags) {
+  if (flags.pid == 0 || flags.to.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "--pid PID and --to DIR belong together");
+  }
+  TreeCheckpointRequest request{
+      .pid = flags.pid, .to = flags.to, .leave_running = flags.leave_running, .shell_job = flags.shell_job};
+  BATON_TRY(request.externals, ParseExternalRules(flags.externals));
+  auto report = CheckpointTree(request);
+  if (!report) return report.Fail("checkpoint of process {}", flags.pid);
+  if (flags.format == OutputFormat::kJson) {
+    BATON_CHECKED(PrintJson(ReportJson(flags.to, *report)));
+    return 0;
+  }
+  BATON_CHECKED(
+      PrintText(fmt::format("{}: {} processes, {} threads, pause {}, {}, {} in all\n", flags.to,
+                            report->stats.processes, report->stats.threads, FormatDuration(report->stats.pause),
+                            FormatBytes(report->bytes), FormatDuration(report->total))));
+  return 0;
+}
+
+Result<int> Checkpoint(const GlobalOptions& globals, const CheckpointFlags& flags) {
+  const bool tree = flags.pid != 0 || !flags.to.empty();
+  if (tree == !flags.name.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "give the NAME of a run, or --pid PID and --to DIR");
+  }
+  if (tree) return CheckpointPid(flags);
+  if (flags.leave_running || flags.shell_job || !flags.externals.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "--leave-running, --shell-job and --external are for --pid");
+  }
+  return CheckpointRun(globals, flags);
+}
+
+constexpr const char* kFooter = R"(
+With --pid the processes below PID are saved with it, and killed once the
+image is complete; with --leave-running they go on. If anything fails before
+that, they go on as if nothing had been.
+
+Descriptors that lead out of the tree (a terminal, a pipe to another process)
+cannot be saved. Say what becomes of them at the restore:
+  --external fd:N=inherit   baton restore's own descriptor N takes the place
+  --external fd:N=close     it is closed
+  --shell-job               inherit terminal, session, and 0, 1, 2 where they
+                            are a terminal or a pipe
+
+Examples:
+  baton checkpoint fit
+  baton checkpoint --pid 4242 --to /var/tmp/image --external fd:1=inherit)";
+
+}  // namespace
+
+void AddCheckpointCommand(const CommandLineParser& parser) {
+  auto flags = std::make_shared<CheckpointFlags>();
+  CLI::App* command = parser.app->add_subcommand("checkpoint", "Save a running job, or a process tree, now");
+  command->add_option("name", flags->name, "The run")->type_name("NAME");
+  command->add_option("--pid", flags->pid, "Save this process and all below it, which Baton did not start")
+      ->check(CLI::PositiveNumber)
+      ->type_name("PID");
+  command->add_option("--to", flags->to, "With --pid: where the image goes; must not exist or be empty")
+      ->type_name("DIR");
+  command->add_flag("--leave-running", flags->leave_running, "With --pid: let the processes go on");
+  AddExternalFlags(command, &flags->externals, &flags->shell_job);
+  AddFormatOption(command, &flags->format);
+  command->footer(kFooter);
+  command->callback([flags, globals = parser.globals, chosen = parser.chosen] {
+    *chosen = [flags, globals] { return Checkpoint(*globals, *flags); };
+  });
+}
+
+}  // namespace baton

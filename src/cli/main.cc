@@ -1,0 +1,67 @@
+// baton: the command line. Parses, runs the chosen subcommand, and turns what it returns into the exit code: the job's
+// own for `run` and `restore`, 0 for other commands that went well, 125 for any error of Baton's, 2 for a wrong command
+// line.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "cli/command.h"
+
+namespace baton {
+namespace {
+
+constexpr int kBatonFailed = 125;
+constexpr int kWrongUsage = 2;
+
+int Report(const Error& error) {
+  std::cerr << "baton: " << error.ToString() << '\n';
+  return kBatonFailed;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{
+      "Baton keeps programs running when the machine under them does not: it saves them while they run and goes on "
+      "with them later, or elsewhere."};
+  app.name("baton");
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "Help for all commands");
+  app.failure_message(CLI::FailureMessage::simple);
+  GlobalOptions globals;
+  app.add_option("--state-dir", globals.state_dir,
+                 "Where runs are kept (default: $BATON_STATE_DIR, else /var/lib/baton for root, "
+                 "$XDG_STATE_HOME/baton or ~/.local/state/baton for others)")
+      ->type_name("DIR");
+  app.fallthrough();
+  Action chosen;
+  const CommandLineParser parser{.app = &app, .globals = &globals, .chosen = &chosen};
+  AddRunCommand(parser);
+  AddPsCommand(parser);
+  AddShowCommand(parser);
+  AddLogsCommand(parser);
+  AddCheckpointCommand(parser);
+  AddRestoreCommand(parser);
+  AddImageCommand(parser);
+  AddVersionCommand(parser);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, std::cout, std::cerr);
+    return code == 0 ? 0 : kWrongUsage;
+  }
+  const auto code = chosen();
+  return code ? *code : Report(code.error());
+}
+
+}  // namespace
+}  // namespace baton
+
+int main(int argc, char** argv) {
+  try {
+    return baton::Main(argc, argv);
+  } catch (const std::exception& error) {
+    // Only out of memory and the like come here; Baton's own code reports errors as values.
+    std::cerr << "baton: " << error.what() << '\n';
+    return baton::kBatonFailed;
+  }
+}

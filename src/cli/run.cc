@@ -1,0 +1,198 @@
+// baton run: a job in the foreground, on this machine, with no daemon and no root.
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/format.h"
+#include "keeper/paths.h"
+#include "keeper/run_job.h"
+
+namespace baton {
+namespace {
+
+struct RunFlags {
+  std::string name;
+  std::string resume;
+  std::string every;
+  std::string store;
+  std::string fs = "work";
+  std::string output;
+  std::string workdir;
+  std::vector<std::string> keep;
+  std::vector<std::string> exclude;
+  std::string workspace_limit;
+  std::string clock;
+  std::string files;
+  bool replace = false;
+  std::vector<std::string> command;
+};
+
+Result<> CheckFlags(const RunFlags& flags) {
+  if (!flags.resume.empty() && !flags.command.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "--resume takes no command: the checkpoint knows it");
+  }
+  if (flags.resume.empty() && flags.command.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "no command given: baton run [OPTIONS] -- COMMAND [ARGS...]");
+  }
+  if (!flags.resume.empty() && !flags.name.empty() && flags.name != flags.resume) {
+    return MakeError(ErrorCode::kInvalidArgument, "--resume {} and --name {} do not agree", flags.resume, flags.name);
+  }
+  if (flags.fs == "host" && !flags.keep.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "--keep is for --fs work: with --fs host no file is saved");
+  }
+  if (flags.fs == "work" && !flags.files.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "--files is for --fs host: with --fs work files come from the checkpoint");
+  }
+  return {};
+}
+
+Result<std::string> ExistingDirectory(const std::string& path) {
+  BATON_TRY(std::string absolute, AbsolutePath(path));
+  std::error_code error;
+  if (!std::filesystem::is_directory(absolute, error)) {
+    return MakeError(ErrorCode::kNotFound, "{} is not a directory", absolute);
+  }
+  return absolute;
+}
+
+Result<pb::JobSpec> SpecOf(const RunFlags& flags) {
+  pb::JobSpec spec;
+  spec.set_name(flags.resume.empty() ? flags.name : flags.resume);
+  if (!flags.resume.empty()) return spec;
+  spec.mutable_argv()->Assign(flags.command.begin(), flags.command.end());
+  for (char** variable = environ; *variable != nullptr; ++variable) spec.add_env(*variable);
+  BATON_TRY(const std::string cwd, AbsolutePath("."));
+  spec.set_cwd(cwd);
+  spec.set_files(flags.fs == "host" ? pb::JobSpec::HOST : pb::JobSpec::WORK);
+  if (spec.files() == pb::JobSpec::WORK) {
+    BATON_TRY(*spec.mutable_workdir(),
+              flags.workdir.empty() ? Result<std::string>(cwd) : ExistingDirectory(flags.workdir));
+    for (const std::string& directory : flags.keep) {
+      BATON_TRY(*spec.add_keep(), ExistingDirectory(directory));
+    }
+  }
+  spec.mutable_exclude()->Assign(flags.exclude.begin(), flags.exclude.end());
+  spec.set_clock_wall(flags.clock == "wall");
+  spec.set_changed_files(flags.files);
+  if (!flags.workspace_limit.empty()) {
+    BATON_TRY(const uint64_t limit, ParseBytes(flags.workspace_limit));
+    spec.set_workspace_limit_bytes(limit);
+  }
+  return spec;
+}
+
+Result<RunRequest> RequestOf(const RunFlags& flags, const GlobalOptions& globals) {
+  BATON_CHECKED(CheckFlags(flags));
+  BATON_TRY(StatePaths paths, StatePaths::Find(globals.state_dir));
+  BATON_TRY(pb::JobSpec spec, SpecOf(flags));
+  RunRequest request{.paths = std::move(paths), .spec = std::move(spec), .store_dir = ""};
+  if (!flags.store.empty()) {
+    BATON_TRY(request.store_dir, AbsolutePath(flags.store));
+  }
+  if (!flags.output.empty()) {
+    BATON_TRY(request.output_path, AbsolutePath(flags.output));
+  }
+  if (!flags.every.empty()) {
+    BATON_TRY(const auto every, ParseDuration(flags.every));
+    request.every_ms = static_cast<uint64_t>(every.count());
+    request.spec.set_every_ms(*request.every_ms);
+  }
+  request.replace = flags.replace;
+  request.resume = !flags.resume.empty();
+  if (request.resume && !flags.clock.empty()) request.clock_wall = flags.clock == "wall";
+  if (request.resume && !flags.files.empty()) request.spec.set_changed_files(flags.files);
+  if (request.resume && !flags.workdir.empty()) {
+    BATON_TRY(request.place_workdir, AbsolutePath(flags.workdir));
+  }
+  return request;
+}
+
+Result<int> Run(const RunFlags& flags, const GlobalOptions& globals) {
+  BATON_TRY(RunRequest request, RequestOf(flags, globals));
+  BATON_TRY(const JobEnd end, RunJob(std::move(request)));
+  if (!end.note.empty()) std::cerr << "baton: " << end.note << '\n';
+  return end.exit_code;
+}
+
+constexpr const char* kFooter = R"(
+The job runs in the foreground in namespaces of its own, its first process as
+pid 2; SIGINT and SIGTERM go to it, a second one kills it. Its output goes to
+the terminal and to a log (baton logs NAME).
+
+Exit code: the job's own; 128 + n if signal n ended it; 125 if Baton failed;
+126 if the command cannot be executed, 127 if it is not found.
+
+As an ordinary user the job sees only its own user and group: files of others
+show as owned by 65534 (nobody), and setuid programs (sudo, su, ping) do not
+gain rights.
+
+Examples:
+  baton run --every 30s -- ./sim --steps 1000000
+  baton run --name fit --store /nfs/ckpt -- python3 fit.py
+  baton run --resume fit --store /nfs/ckpt)";
+
+void AddFileFlags(CLI::App* command, RunFlags* flags) {
+  command
+      ->add_option("--fs", flags->fs,
+                   "Files: 'work' saves the workspace (working directory, --keep, a private /tmp) with every "
+                   "checkpoint and brings it back; 'host' saves no files and checks the open ones")
+      ->check(CLI::IsMember({"work", "host"}))
+      ->type_name("work|host");
+  command
+      ->add_option("--workdir", flags->workdir,
+                   "The workspace's main directory (default: the current one). With --resume: where to put it on "
+                   "this machine; the job still sees it at its old path")
+      ->type_name("DIR");
+  command->add_option("--keep", flags->keep, "Another directory of the workspace; may be given again")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  command->add_option("--exclude", flags->exclude, "Files of the workspace that are not saved; may be given again")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--workspace-limit", flags->workspace_limit, "Refuse a workspace larger than this (for example 20G)")
+      ->type_name("SIZE");
+  command
+      ->add_option("--files", flags->files,
+                   "With --fs host, at resume: cut files that have grown (truncate), or take all as they are (ignore)")
+      ->check(CLI::IsMember({"truncate", "ignore"}))
+      ->type_name("truncate|ignore");
+}
+
+}  // namespace
+
+void AddRunCommand(const CommandLineParser& parser) {
+  auto flags = std::make_shared<RunFlags>();
+  CLI::App* command = parser.app->add_subcommand("run", "Run a command so that it can be saved and resumed");
+  command->add_option("--name", flags->name, "Name of the run (default: made from the command)")->type_name("NAME");
+  command->add_option("--every", flags->every, "Make a checkpoint this often (30s, 5m ...); default: only when asked")
+      ->type_name("TIME");
+  command->add_option("--store", flags->store, "Where checkpoints are kept (default: in the state directory)")
+      ->type_name("DIR");
+  command->add_option("--output", flags->output, "The log file (default: in the state directory)")->type_name("FILE");
+  AddFileFlags(command, flags.get());
+  command
+      ->add_option("--clock", flags->clock,
+                   "CLOCK_MONOTONIC after a resume: 'run' leaves the time in between out (default), 'wall' counts it")
+      ->check(CLI::IsMember({"run", "wall"}))
+      ->type_name("run|wall");
+  command
+      ->add_option("--resume", flags->resume,
+                   "Go on with this run from its newest good checkpoint, after a crash or on another machine")
+      ->type_name("NAME");
+  command->add_flag("--replace", flags->replace, "Start over though an interrupted run of this name could be resumed");
+  command->add_option("command", flags->command, "The command and its arguments, after --")->type_name("COMMAND");
+  command->positionals_at_end();
+  command->footer(kFooter);
+  command->callback([flags, globals = parser.globals, chosen = parser.chosen] {
+    *chosen = [flags, globals] { return Run(*flags, *globals); };
+  });
+}
+
+}  // namespace baton

@@ -1,0 +1,36 @@
+#include "keeper/job_parts.h"
+
+#include <unistd.h>
+
+#include "keeper/process_id.h"
+#include "keeper/workspace_plan.h"
+
+namespace baton {
+
+CapsuleOptions CapsuleOptionsFor(const StatePaths& paths, const pb::RunRecord& record, const JobLog& log) {
+  CapsuleOptions options;
+  options.user_namespace = geteuid() != 0;
+  options.stdout_fd = log.job_stdout();
+  options.stderr_fd = log.job_stderr();
+  ShowWorkspace(paths, record, &options);
+  return options;
+}
+
+Result<> NoteOwners(pb::RunRecord* record, pid_t init_pid) {
+  BATON_TRY(const std::string boot_id, BootId());
+  BATON_TRY(const ProcessId keeper, IdentifyProcess(getpid()));
+  BATON_TRY(const ProcessId init, IdentifyProcess(init_pid));
+  record->set_boot_id(boot_id);
+  record->set_keeper_pid(keeper.pid);
+  record->set_keeper_start_time(keeper.start_time);
+  record->set_init_pid(init.pid);
+  record->set_init_start_time(init.start_time);
+  return {};
+}
+
+void RemoveEmptyRun(const StatePaths& paths, const std::string& name) {
+  unlink(paths.lock(name).c_str());
+  rmdir(paths.run_dir(name).c_str());
+}
+
+}  // namespace baton

@@ -1,0 +1,247 @@
+#include "keeper/keeper.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
+#include "keeper/process_id.h"
+
+namespace baton {
+namespace {
+
+constexpr int kSignalExit = 128;
+
+pb::ControlReply RecordReply(const pb::RunRecord& record) {
+  pb::ControlReply reply;
+  *reply.mutable_record() = record;
+  return reply;
+}
+
+Result<UniqueFd> RepeatingTimer(uint64_t every_ms) {
+  const int raw = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (const int error = errno; raw < 0) return ErrnoError(error, "timerfd_create");
+  UniqueFd timer(raw);
+  const timespec period{.tv_sec = static_cast<time_t>(every_ms / 1000),
+                        .tv_nsec = static_cast<long>(every_ms % 1000) * 1'000'000};
+  const itimerspec spec{.it_interval = period, .it_value = period};
+  const int set = timerfd_settime(raw, 0, &spec, nullptr);
+  if (const int error = errno; set != 0) return ErrnoError(error, "timerfd_settime");
+  return timer;
+}
+
+}  // namespace
+
+int ExitCodeOf(int wait_status) {
+  return WIFSIGNALED(wait_status) ? kSignalExit + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+Result<UniqueFd> TakeSignals() {
+  sigset_t taken;
+  sigemptyset(&taken);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&taken, number);
+  sigprocmask(SIG_BLOCK, &taken, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  const int fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (const int error = errno; fd < 0) return ErrnoError(error, "signalfd");
+  return UniqueFd(fd);
+}
+
+Result<std::unique_ptr<Keeper>> Keeper::Create(Parts parts) {
+  std::unique_ptr<Keeper> keeper(new Keeper(std::move(parts)));
+  Keeper* self = keeper.get();
+  self->loop_.Watch(self->parts_.signals.get(), POLLIN, [self](short) { return self->OnSignal(); });
+  self->loop_.Watch(self->parts_.capsule.event_fd(), POLLIN, [self](short) { return self->OnCapsule(); });
+  BATON_TRY(self->control_,
+            ControlServer::Listen(self->parts_.paths.socket(self->parts_.record.spec().name()), &self->loop_,
+                                  [self](ControlServer::ClientId client, const pb::ControlRequest& request) {
+                                    return self->OnControl(client, request);
+                                  }));
+  return keeper;
+}
+
+Keeper::~Keeper() {
+  // Before the capsule goes: a checkpoint under way may still hold the job's processes.
+  checkpointer_.reset();
+}
+
+Result<> Keeper::UseCheckpointer(std::unique_ptr<Checkpointer> checkpointer, uint64_t every_ms) {
+  checkpointer_ = std::move(checkpointer);
+  if (every_ms == 0) return {};
+  BATON_TRY(UniqueFd timer, RepeatingTimer(every_ms));
+  loop_.Watch(timer.get(), POLLIN, [this](short) { return OnTimer(); });
+  timer_ = std::move(timer);
+  return {};
+}
+
+Result<JobEnd> Keeper::Run() {
+  // Events that came in while the job was being started do not show on the descriptor.
+  BATON_CHECKED(OnCapsule());
+  while (!init_gone_) {
+    WatchLog();
+    BATON_CHECKED(loop_.RunOnce(-1));
+  }
+  return Conclude();
+}
+
+void Keeper::WatchLog() {
+  const std::array<int, 2> pipes{log().stdout_pipe(), log().stderr_pipe()};
+  for (size_t index = 0; index < pipes.size(); ++index) {
+    if (log_ended_.at(index) || log().Full(index)) {
+      loop_.Unwatch(pipes.at(index));
+    } else {
+      loop_.Watch(pipes.at(index), POLLIN, [this, index](short) { return PumpLog(index); });
+    }
+    const int copy_fd = static_cast<int>(index) + STDOUT_FILENO;
+    if (!log().Queued(index)) {
+      loop_.Unwatch(copy_fd);
+      continue;
+    }
+    loop_.Watch(copy_fd, POLLOUT, [this](short) -> Result<> {
+      log().CopyOut(/*flush=*/false);
+      return {};
+    });
+  }
+}
+
+Result<> Keeper::PumpLog(size_t index) {
+  BATON_TRY(const bool open, log().Pump(index));
+  if (!open) log_ended_.at(index) = true;
+  log().CopyOut(/*flush=*/false);
+  return {};
+}
+
+Result<> Keeper::OnSignal() {
+  signalfd_siginfo info{};
+  while (read(parts_.signals.get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
+    const int number = static_cast<int>(info.ssi_signo);
+    const bool again = std::exchange(interrupted_, interrupted_ || number == SIGINT || number == SIGTERM);
+    if (again && (number == SIGINT || number == SIGTERM)) {
+      BATON_LOG(kInfo, "second signal: killing the job");
+      root_status_ = root_status_.value_or(SIGKILL);  // as wait(2) would report it
+      return capsule().Kill();
+    }
+    const auto sent = capsule().SignalJob(number);
+    if (!sent && sent.error().code() != ErrorCode::kUnavailable) return sent;
+  }
+  return {};
+}
+
+Result<> Keeper::OnCapsule() {
+  while (true) {
+    BATON_TRY(const auto event, capsule().NextEvent());
+    if (!event) return {};
+    if (event->kind == CapsuleEvent::Kind::kInitGone) {
+      init_gone_ = true;
+      loop_.Unwatch(capsule().event_fd());
+      return {};
+    }
+    OnExit(*event);
+  }
+}
+
+void Keeper::OnExit(const CapsuleEvent& event) {
+  if (event.ns_pid == capsule().root_ns_pid()) root_status_ = event.wait_status;
+}
+
+Result<> Keeper::OnTimer() {
+  uint64_t expirations = 0;
+  if (read(timer_->get(), &expirations, sizeof(expirations)) < 0) return {};
+  // Still busy with the last one: this one is left out rather than queued behind it.
+  if (!checkpointer_->busy()) RequestCheckpoint(std::nullopt);
+  return {};
+}
+
+std::optional<pb::ControlReply> Keeper::OnControl(ControlServer::ClientId client, const pb::ControlRequest& request) {
+  switch (request.request_case()) {
+    case pb::ControlRequest::kStatus:
+      return RecordReply(record());
+    case pb::ControlRequest::kSignal: {
+      const auto sent = capsule().SignalJob(request.signal().signal());
+      return sent ? RecordReply(record()) : ErrorReply(sent.error());
+    }
+    case pb::ControlRequest::kCheckpoint:
+      if (checkpointer_ == nullptr || root_status_ || init_gone_) {
+        return ErrorReply(MakeError(ErrorCode::kUnavailable, "the job is not running"));
+      }
+      RequestCheckpoint(client);
+      return std::nullopt;
+    default:
+      return ErrorReply(MakeError(ErrorCode::kNotSupported, "this keeper does not know the request"));
+  }
+}
+
+void Keeper::RequestCheckpoint(std::optional<ControlServer::ClientId> client) {
+  if (checkpointer_->busy()) {
+    another_wanted_ = true;
+    if (client) waiting_next_.push_back(*client);
+    return;
+  }
+  if (client) waiting_.push_back(*client);
+  StartCheckpoint();
+}
+
+void Keeper::StartCheckpoint() {
+  checkpointer_->Start([this](const Result<pb::CheckpointNote>& done) { OnCheckpoint(done); });
+}
+
+void Keeper::OnCheckpoint(const Result<pb::CheckpointNote>& done) {
+  pb::ControlReply reply;
+  if (done) {
+    *reply.mutable_checkpoint() = *done;
+    *record().mutable_last_checkpoint() = *done;
+    record().set_checkpoints_done(record().checkpoints_done() + 1);
+    record().clear_last_checkpoint_error();
+    record().clear_last_checkpoint_error_ms();
+  } else {
+    reply = ErrorReply(done.error());
+    record().set_last_checkpoint_error(done.error().ToString());
+    record().set_last_checkpoint_error_ms(WallClockMs());
+    BATON_LOG(kWarn, "checkpoint of '{}' failed, the job goes on: {}", record().spec().name(), done.error().ToString());
+  }
+  if (auto saved = SaveRecord(); !saved) BATON_LOG(kWarn, "{}", saved.error().ToString());
+  for (const auto client : std::exchange(waiting_, {})) control_->Reply(client, reply);
+  if (!std::exchange(another_wanted_, false)) return;
+  waiting_ = std::exchange(waiting_next_, {});
+  if (root_status_ || init_gone_) {
+    const auto ended = ErrorReply(MakeError(ErrorCode::kUnavailable, "the job has ended"));
+    for (const auto client : std::exchange(waiting_, {})) control_->Reply(client, ended);
+    return;
+  }
+  StartCheckpoint();
+}
+
+Result<> Keeper::FinishLog() {
+  // All writers are gone with the capsule: the pipes hold the rest and then their end.
+  BATON_CHECKED(log().Drain());
+  log().CopyOut(/*flush=*/true);
+  return log().Sync();
+}
+
+Result<JobEnd> Keeper::Conclude() {
+  if (checkpointer_ != nullptr) checkpointer_->Finish();
+  BATON_CHECKED(capsule().Kill());
+  BATON_CHECKED(FinishLog());
+  record().set_ended_ms(WallClockMs());
+  if (!root_status_) {
+    record().set_state(pb::RunRecord::FAILED);
+    record().set_error("the capsule's init was killed from outside");
+    BATON_CHECKED(SaveRecord());
+    return MakeError(ErrorCode::kUnavailable,
+                     "the capsule's init (pid {}) was killed from outside; `baton run --resume {}`",
+                     record().init_pid(), record().spec().name());
+  }
+  const int exit_code = ExitCodeOf(*root_status_);
+  record().set_state(pb::RunRecord::ENDED);
+  record().set_exit_code(exit_code);
+  BATON_CHECKED(SaveRecord());
+  return JobEnd{.exit_code = exit_code};
+}
+
+}  // namespace baton

@@ -1,0 +1,103 @@
+// Keeper: holds one running job: watches its capsule, keeps its log, answers the control socket, makes its checkpoints
+// on time, hands signals on, and says how it ended. It is the heart of `baton run`, in the foreground, with no daemon.
+//
+// Invariants
+//  1. One thread (the one that made the capsule) runs the loop and does all ptrace. Helper threads are made only after
+//     the capsule's init was forked.
+//  2. The record on disk is never ahead of what happened: a checkpoint is noted after its commit.
+//  3. Whatever fails in a checkpoint, the job goes on.
+//
+// Thread-safety: none. Ownership: owns capsule, log, lock and control socket; all end with it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "capsule/capsule.h"
+#include "keeper/checkpointer.h"
+#include "keeper/control_socket.h"
+#include "keeper/event_loop.h"
+#include "keeper/job_log.h"
+#include "keeper/paths.h"
+#include "keeper/run_record.h"
+
+namespace baton {
+
+// How a job ended, as the shell sees it.
+struct JobEnd {
+  int exit_code = 0;      // the job's; 128 + n after signal n; 126, 127 if it could not be started
+  std::string note = {};  // for the user, if there is something to say
+};
+
+// The exit code a shell would show for a wait(2) status: 128 + n after signal n.
+int ExitCodeOf(int wait_status);
+
+// SIGINT, SIGTERM, SIGHUP and SIGQUIT as a descriptor; they are blocked from here on, and SIGPIPE is ignored.
+Result<UniqueFd> TakeSignals();
+
+class Keeper {
+ public:
+  struct Parts {
+    StatePaths paths;
+    RunLock lock;
+    UniqueFd signals;
+    pb::RunRecord record;  // as saved
+    JobLog log;
+    Capsule capsule;
+  };
+
+  // Listens on the control socket and watches everything. The job need not run yet.
+  static Result<std::unique_ptr<Keeper>> Create(Parts parts);
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+  ~Keeper();
+
+  Capsule& capsule() { return parts_.capsule; }
+  JobLog& log() { return parts_.log; }
+  pb::RunRecord& record() { return parts_.record; }
+  EventLoop& loop() { return loop_; }
+
+  // Without one, checkpoints are refused. `every_ms` > 0: also by the clock.
+  Result<> UseCheckpointer(std::unique_ptr<Checkpointer> checkpointer, uint64_t every_ms);
+  // Writes the record as it is now.
+  Result<> SaveRecord() { return SaveRunRecord(parts_.paths, parts_.record); }
+
+  // Until the job has ended and nothing is left of it. The end is in the record then.
+  Result<JobEnd> Run();
+
+ private:
+  explicit Keeper(Parts parts) : parts_(std::move(parts)) {}
+
+  std::optional<pb::ControlReply> OnControl(ControlServer::ClientId client, const pb::ControlRequest& request);
+  Result<> OnSignal();
+  Result<> OnCapsule();
+  void OnExit(const CapsuleEvent& event);
+  Result<> OnTimer();
+  Result<> PumpLog(size_t index);
+  void WatchLog();
+  void RequestCheckpoint(std::optional<ControlServer::ClientId> client);
+  void StartCheckpoint();
+  void OnCheckpoint(const Result<pb::CheckpointNote>& done);
+  Result<> FinishLog();
+  Result<JobEnd> Conclude();
+
+  Parts parts_;
+  EventLoop loop_;
+  std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<Checkpointer> checkpointer_;
+  std::optional<UniqueFd> timer_;
+  std::vector<ControlServer::ClientId> waiting_;       // for the checkpoint being made
+  std::vector<ControlServer::ClientId> waiting_next_;  // for the one after it
+  bool another_wanted_ = false;
+  bool interrupted_ = false;  // one signal was handed on already
+  bool init_gone_ = false;
+  std::optional<int> root_status_;
+  std::array<bool, 2> log_ended_{};
+};
+
+}  // namespace baton

@@ -1,0 +1,185 @@
+#include "keeper/resume_job.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <optional>
+#include <utility>
+
+#include "base/file.h"
+#include "keeper/job_parts.h"
+#include "keeper/log_archive.h"
+#include "keeper/process_id.h"
+#include "keeper/saved_checkpoint.h"
+#include "keeper/spawners.h"
+#include "keeper/store_checkpointer.h"
+#include "keeper/workspace_plan.h"
+#include "workspace/host_files.h"
+
+namespace baton {
+namespace {
+
+// What this machine knows of the run; nothing if the job comes from another one.
+Result<std::optional<pb::RunRecord>> KnownRecord(const StatePaths& paths, const std::string& name) {
+  auto record = LoadRunRecord(paths, name);
+  if (!record && record.error().code() == ErrorCode::kNotFound) return std::nullopt;
+  if (!record) return record.Fail();
+  if (record->state() == pb::RunRecord::ENDED) {
+    return MakeError(ErrorCode::kInvalidArgument, "run '{}' has ended with exit code {}: there is nothing to resume",
+                     name, record->exit_code());
+  }
+  return std::optional(std::move(*record));
+}
+
+// The kernel ends the job of a keeper that died, but not at once; two of them must never run.
+Result<> AwaitPredecessor(const std::optional<pb::RunRecord>& known) {
+  if (!known) return {};
+  BATON_TRY(const std::string boot_id, BootId());
+  if (known->boot_id() != boot_id) return {};
+  constexpr std::chrono::seconds kPatience(10);
+  const ProcessId init{.pid = known->init_pid(), .start_time = known->init_start_time()};
+  if (auto gone = AwaitGone(init, kPatience); !gone) return gone.Fail("the last attempt's processes still run");
+  return {};
+}
+
+std::string StoreOf(const RunRequest& request, const std::optional<pb::RunRecord>& known) {
+  if (!request.store_dir.empty()) return request.store_dir;
+  return known && !known->store_dir().empty() ? known->store_dir() : request.paths.store_dir();
+}
+
+void ReportDamage(uint64_t number, const Error& why) {
+  std::cerr << fmt::format("baton: checkpoint {} is damaged, trying an older one: {}\n", number, why.ToString());
+}
+
+// The record of the attempt to come.
+pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunRecord>& known,
+                         const SavedCheckpoint& saved, const std::string& store_dir) {
+  pb::RunRecord record;
+  record.set_version(1);
+  *record.mutable_spec() = saved.record.spec();
+  if (request.every_ms) record.mutable_spec()->set_every_ms(*request.every_ms);
+  if (request.clock_wall) record.mutable_spec()->set_clock_wall(*request.clock_wall);
+  if (!request.spec.changed_files().empty()) record.mutable_spec()->set_changed_files(request.spec.changed_files());
+  record.set_state(pb::RunRecord::RUNNING);
+  record.set_attempt((known ? known->attempt() : saved.record.attempt()) + 1);
+  record.set_attempt_started_ms(WallClockMs());
+  record.set_created_ms(known ? known->created_ms() : record.attempt_started_ms());
+  const std::string output = known ? known->output_path() : request.paths.output(record.spec().name());
+  record.set_output_path(request.output_path.empty() ? output : request.output_path);
+  record.set_store_dir(store_dir);
+  *record.mutable_last_checkpoint() = saved.record.note();
+  record.set_resumed_from(saved.number);
+  if (known) *record.mutable_placed() = known->placed();
+  if (!request.place_workdir.empty()) {
+    record.clear_placed();
+    auto* placed = record.add_placed();
+    placed->set_job_path(record.spec().workdir());
+    placed->set_host_path(request.place_workdir);
+  }
+  return record;
+}
+
+Result<pb::WorkspaceManifest> BringBackWorkspace(const StatePaths& paths, const pb::RunRecord& record,
+                                                 const pb::WorkspaceManifest& manifest) {
+  const DirectoryStore store(record.store_dir());
+  auto report = RestoreWorkspace(manifest, {.objects_dir = store.ObjectsPath(record.spec().name()),
+                                            .roots = WorkspaceRoots(paths, record),
+                                            .skip_paths = OwnPaths(paths, record),
+                                            .set_aside_dir = {}});
+  if (!report) return report.Fail("bring the workspace back");
+  for (const std::string& directory : report->set_aside_dirs) {
+    std::cerr << "baton: files that came after the checkpoint are in " << directory << '\n';
+  }
+  for (const std::string& note : report->notes) std::cerr << "baton: " << note << '\n';
+  return std::move(report->baseline);
+}
+
+Result<> BringBackHostFiles(const pb::JobSpec& spec, const pb::HostFiles& files) {
+  BATON_TRY(const ChangedFiles mode, ParseChangedFiles(spec.changed_files()));
+  BATON_TRY(const HostFilesReport report, CheckHostFiles(files, mode, /*from_pid=*/false));
+  for (const std::string& path : report.cut) std::cerr << "baton: " << path << " was cut back to the checkpoint\n";
+  for (const std::string& note : report.notes) std::cerr << "baton: " << note << '\n';
+  return {};
+}
+
+// Files and log as they were; what the next checkpoint builds upon.
+Result<CheckpointBase> BringBackFiles(const StatePaths& paths, const pb::RunRecord& record, SavedCheckpoint& saved) {
+  CheckpointBase base{.number = 0, .log = saved.record.log(), .workspace = {}};
+  const std::string& name = record.spec().name();
+  BATON_TRY(const auto numbers, DirectoryStore(record.store_dir()).List(name));
+  base.number = numbers.empty() ? saved.number : numbers.back();
+  if (saved.workspace) {
+    BATON_TRY(base.workspace, BringBackWorkspace(paths, record, *saved.workspace));
+  } else {
+    BATON_CHECKED(BringBackHostFiles(record.spec(), saved.record.host_files()));
+  }
+  BATON_CHECKED(MakeDirectories(paths.run_dir(name)));
+  BATON_CHECKED(RestoreLog(LogArchive(record.store_dir(), name), saved.record.log(), record.output_path()));
+  return base;
+}
+
+Result<std::unique_ptr<UnitRestore>> Rebuild(Engine* engine, const ImageReader& image, StubSpawner* spawner,
+                                             const JobLog& log) {
+  BATON_TRY(auto restore,
+            engine->BeginRestore(
+                {.image = &image,
+                 .spawner = spawner,
+                 .externals = {{"stdin", STDIN_FILENO}, {"stdout", log.job_stdout()}, {"stderr", log.job_stderr()}}}));
+  BATON_CHECKED(restore->Rebuild());
+  return restore;
+}
+
+// Makes the processes again under a keeper, which then holds them to their end.
+Result<JobEnd> GoOn(const RunRequest& request, RunLock lock, pb::RunRecord record, SavedCheckpoint saved,
+                    CheckpointBase base) {
+  BATON_TRY(UniqueFd signals, TakeSignals());
+  BATON_TRY(const auto engine, MakeEngine("native"));
+  BATON_TRY(const UnitSummary summary, engine->ReadSummary(*saved.image));
+  BATON_TRY(const SavedClocks clocks, engine->ReadClocks(*saved.image));
+  BATON_TRY(JobLog log, JobLog::Open(record.output_path(), saved.record.log().bytes()));
+  CapsuleOptions options = CapsuleOptionsFor(request.paths, record, log);
+  CarryClocks(clocks, record.spec().clock_wall(), &options);
+  BATON_TRY(Capsule capsule, Capsule::Create(options));
+  BATON_CHECKED(NoteOwners(&record, capsule.init_pid()));
+  BATON_TRY(auto keeper, Keeper::Create({.paths = request.paths,
+                                         .lock = std::move(lock),
+                                         .signals = std::move(signals),
+                                         .record = std::move(record),
+                                         .log = std::move(log),
+                                         .capsule = std::move(capsule)}));
+  CapsuleSpawner spawner(&keeper->capsule());
+  BATON_TRY(const auto restore, Rebuild(engine.get(), *saved.image, &spawner, keeper->log()));
+  keeper->log().CloseJobSide();
+  BATON_CHECKED(keeper->capsule().WatchRoot(summary.root_pid));
+  keeper->record().set_job_pid(restore->root_pid());
+  BATON_CHECKED(keeper->SaveRecord());
+  BATON_TRY(auto checkpointer, StoreCheckpointer::Create(keeper.get(), request.paths, std::move(base)));
+  BATON_CHECKED(keeper->UseCheckpointer(std::move(checkpointer), keeper->record().spec().every_ms()));
+  std::cerr << fmt::format("--- resumed from checkpoint {} ---\n", saved.number);
+  BATON_CHECKED(restore->Go());
+  return keeper->Run();
+}
+
+}  // namespace
+
+Result<JobEnd> ResumeJob(RunRequest request) {
+  const std::string& name = request.spec.name();
+  BATON_CHECKED(CheckRunName(name));
+  const bool was_known = std::ranges::binary_search(ListRuns(request.paths).value_or(std::vector<std::string>{}), name);
+  BATON_TRY(RunLock lock, RunLock::Take(request.paths, name));
+  BATON_TRY(const auto known, KnownRecord(request.paths, name));
+  BATON_CHECKED(AwaitPredecessor(known));
+  const std::string store_dir = StoreOf(request, known);
+  auto saved = LoadNewestGood(store_dir, name, ReportDamage);
+  if (!saved) {
+    // A name that was mistyped must not leave a run behind.
+    if (!was_known) RemoveEmptyRun(request.paths, name);
+    return saved.Fail("run '{}' cannot be resumed", name);
+  }
+  pb::RunRecord record = NextRecord(request, known, *saved, store_dir);
+  BATON_TRY(CheckpointBase base, BringBackFiles(request.paths, record, *saved));
+  return GoOn(request, std::move(lock), std::move(record), std::move(*saved), std::move(base));
+}
+
+}  // namespace baton

@@ -1,0 +1,133 @@
+#include "keeper/run_job.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include "base/file.h"
+#include "keeper/job_parts.h"
+#include "keeper/process_id.h"
+#include "keeper/resume_job.h"
+#include "keeper/run_name.h"
+#include "keeper/store_checkpointer.h"
+#include "keeper/workspace_plan.h"
+#include "store/directory_store.h"
+
+namespace baton {
+namespace {
+
+constexpr int kNotExecutable = 126;
+constexpr int kNotFound = 127;
+
+// A new run: what an older one of the name has left is dropped.
+Result<pb::RunRecord> NewRecord(const RunRequest& request, const std::string& name) {
+  pb::RunRecord record;
+  record.set_version(1);
+  *record.mutable_spec() = request.spec;
+  record.mutable_spec()->set_version(1);
+  record.mutable_spec()->set_name(name);
+  record.set_state(pb::RunRecord::RUNNING);
+  record.set_attempt(1);
+  record.set_created_ms(WallClockMs());
+  record.set_attempt_started_ms(record.created_ms());
+  record.set_output_path(request.output_path.empty() ? request.paths.output(name) : request.output_path);
+  record.set_store_dir(request.store_dir.empty() ? request.paths.store_dir() : request.store_dir);
+  return record;
+}
+
+// The private /tmp begins empty.
+Result<> FreshTmp(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) return ErrnoError(error.value(), "empty {}", path);
+  return MakeDirectories(path);
+}
+
+// A workspace that is too large is refused before the job runs.
+Result<> CheckWorkspaceOf(const StatePaths& paths, const pb::RunRecord& record) {
+  if (record.spec().files() != pb::JobSpec::WORK) return {};
+  const DirectoryStore store(record.store_dir());
+  auto checked = CheckWorkspace(SaveOptions(paths, record, store.ObjectsPath(record.spec().name())));
+  if (!checked) return checked.Fail("workspace");
+  return {};
+}
+
+// The store may hold checkpoints of a job of this name: those of an ended one are dropped, others only if asked.
+Result<> ClearStore(const RunRequest& request, const pb::RunRecord& record) {
+  const std::string& name = record.spec().name();
+  const DirectoryStore store(record.store_dir());
+  BATON_TRY(const auto numbers, store.List(name));
+  if (numbers.empty()) return {};
+  const auto before = LoadRunRecord(request.paths, name);
+  const bool over = before && before->state() == pb::RunRecord::ENDED && before->store_dir() == record.store_dir();
+  if (!over && !request.replace) {
+    return MakeError(ErrorCode::kConflict,
+                     "{} has checkpoint {} of a job named '{}': go on with it by `baton run --resume {}`, give another "
+                     "--name, or drop it with --replace",
+                     record.store_dir(), numbers.back(), name, name);
+  }
+  return RemoveDirectory(record.store_dir() + "/" + name);
+}
+
+CommandLine CommandOf(const pb::JobSpec& spec) {
+  return {.argv = {spec.argv().begin(), spec.argv().end()},
+          .env = {spec.env().begin(), spec.env().end()},
+          .cwd = spec.cwd()};
+}
+
+// What a shell would say of a program that cannot be started; nothing for any other error.
+std::optional<JobEnd> NotStarted(const Error& error) {
+  if (error.code() == ErrorCode::kNotFound) return JobEnd{.exit_code = kNotFound, .note = error.ToString()};
+  if (error.code() == ErrorCode::kNotSupported) return JobEnd{.exit_code = kNotExecutable, .note = error.ToString()};
+  return std::nullopt;
+}
+
+Result<> NoteFailure(Keeper* keeper, const std::string& why) {
+  keeper->record().set_state(pb::RunRecord::FAILED);
+  keeper->record().set_error(why);
+  keeper->record().set_ended_ms(WallClockMs());
+  return keeper->SaveRecord();
+}
+
+Result<JobEnd> StartFresh(RunRequest request) {
+  if (request.spec.argv().empty()) return MakeError(ErrorCode::kInvalidArgument, "no command given");
+  BATON_TRY(NamedRun run, TakeRunName(request.paths, request.spec.name(), request.spec.argv(0), request.replace));
+  BATON_TRY(pb::RunRecord record, NewRecord(request, run.name));
+  BATON_CHECKED(ClearStore(request, record));
+  if (record.spec().files() == pb::JobSpec::WORK) BATON_CHECKED(FreshTmp(request.paths.tmp_dir(run.name)));
+  BATON_CHECKED(CheckWorkspaceOf(request.paths, record));
+  BATON_TRY(UniqueFd signals, TakeSignals());
+  BATON_TRY(JobLog log, JobLog::Open(record.output_path(), 0));
+  BATON_TRY(Capsule capsule, Capsule::Create(CapsuleOptionsFor(request.paths, record, log)));
+  log.CloseJobSide();
+  BATON_CHECKED(NoteOwners(&record, capsule.init_pid()));
+  BATON_CHECKED(SaveRunRecord(request.paths, record));
+  BATON_TRY(auto keeper, Keeper::Create({.paths = request.paths,
+                                         .lock = std::move(run.lock),
+                                         .signals = std::move(signals),
+                                         .record = std::move(record),
+                                         .log = std::move(log),
+                                         .capsule = std::move(capsule)}));
+  auto root = keeper->capsule().SpawnCommand(CommandOf(keeper->record().spec()));
+  if (!root) {
+    BATON_CHECKED(NoteFailure(keeper.get(), root.error().ToString()));
+    if (auto end = NotStarted(root.error())) return *end;
+    return root.Fail();
+  }
+  keeper->record().set_job_pid(root->host_pid);
+  BATON_CHECKED(keeper->SaveRecord());
+  BATON_TRY(auto checkpointer, StoreCheckpointer::Create(keeper.get(), request.paths, {}));
+  BATON_CHECKED(keeper->UseCheckpointer(std::move(checkpointer), keeper->record().spec().every_ms()));
+  return keeper->Run();
+}
+
+}  // namespace
+
+Result<JobEnd> RunJob(RunRequest request) {
+  if (request.resume) return ResumeJob(std::move(request));
+  return StartFresh(std::move(request));
+}
+
+}  // namespace baton

@@ -1,0 +1,231 @@
+#include "keeper/store_checkpointer.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "image/writer.h"
+#include "keeper/checkpoint_record.h"
+#include "keeper/log_archive.h"
+#include "keeper/process_id.h"
+#include "keeper/tree_checkpoint.h"
+#include "keeper/workspace_plan.h"
+#include "proc/process_files.h"
+#include "workspace/host_files.h"
+
+namespace baton {
+namespace {
+
+constexpr size_t kKept = 3;
+
+uint64_t Microseconds(std::chrono::nanoseconds duration) {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+// One for each file: an append-only one only if all its writers append.
+std::vector<OpenFileHint> HintsOf(const std::vector<UnitCapture::WrittenFile>& written) {
+  std::map<std::pair<uint64_t, uint64_t>, OpenFileHint> hints;
+  for (const UnitCapture::WrittenFile& file : written) {
+    const auto [hint, fresh] = hints.try_emplace(
+        {file.device, file.inode},
+        OpenFileHint{.device = file.device, .inode = file.inode, .mapped = file.mapped, .append_only = file.append});
+    if (fresh) continue;
+    hint->second.mapped = hint->second.mapped || file.mapped;
+    hint->second.append_only = hint->second.append_only && file.append;
+  }
+  std::vector<OpenFileHint> list;
+  for (const auto& [key, hint] : hints) list.push_back(hint);
+  return list;
+}
+
+// The processes below init, as we see them.
+std::set<int> ProcessesBelow(pid_t init) {
+  std::set<int> found;
+  std::vector<pid_t> to_visit{init};
+  while (!to_visit.empty()) {
+    const auto children = ListChildren(to_visit.back());
+    to_visit.pop_back();
+    if (!children) continue;  // it ended meanwhile
+    for (const pid_t child : *children) {
+      if (found.insert(child).second) to_visit.push_back(child);
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+std::string LogArchive(const std::string& store_dir, const std::string& job) {
+  return store_dir + "/" + job + "/output";
+}
+
+StoreCheckpointer::StoreCheckpointer(Keeper* keeper, StatePaths paths, CheckpointBase base,
+                                     std::unique_ptr<Engine> engine, Background background)
+    : keeper_(keeper),
+      paths_(std::move(paths)),
+      base_(std::move(base)),
+      engine_(std::move(engine)),
+      background_(std::move(background)),
+      store_(keeper->record().store_dir()),
+      job_(keeper->record().spec().name()),
+      store_dir_(keeper->record().store_dir()),
+      output_(keeper->record().output_path()) {
+  if (keeper->record().spec().files() == pb::JobSpec::WORK) {
+    workspace_ = SaveOptions(paths_, keeper->record(), store_.ObjectsPath(job_));
+  }
+}
+
+Result<std::unique_ptr<StoreCheckpointer>> StoreCheckpointer::Create(Keeper* keeper, const StatePaths& paths,
+                                                                     CheckpointBase base) {
+  BATON_TRY(auto engine, MakeEngine("native"));
+  BATON_TRY(Background background, Background::Create());
+  std::unique_ptr<StoreCheckpointer> made(
+      new StoreCheckpointer(keeper, paths, std::move(base), std::move(engine), std::move(background)));
+  keeper->loop().Watch(made->background_.event_fd(), POLLIN,
+                       [self = made.get()](short) { return self->OnBackground(); });
+  return made;
+}
+
+StoreCheckpointer::~StoreCheckpointer() {
+  keeper_->loop().Unwatch(background_.event_fd());
+  if (background_.busy()) static_cast<void>(background_.Take());
+}
+
+void StoreCheckpointer::Start(Done done) {
+  current_ = std::make_unique<Current>();
+  current_->done = std::move(done);
+  current_->record.set_version(1);
+  *current_->record.mutable_spec() = keeper_->record().spec();
+  current_->record.set_attempt(keeper_->record().attempt());
+  current_->record.mutable_note()->set_number(base_.number + 1);
+  background_.Start([this, current = current_.get()] { return PreCopy(*current); });
+}
+
+void StoreCheckpointer::Finish() {
+  while (busy()) {
+    const auto stepped = OnBackground();
+    if (!stepped) BATON_LOG(kWarn, "{}", stepped.error().ToString());
+  }
+}
+
+// A step on the helper thread is over (or is waited for).
+Result<> StoreCheckpointer::OnBackground() {
+  auto outcome = background_.Take();
+  if (outcome && !current_->captured) {
+    outcome = Pause(*current_);
+    if (outcome) {
+      current_->captured = true;
+      background_.Start([this, current = current_.get()] { return WriteOut(*current); });
+      return {};
+    }
+  }
+  Conclude(std::move(outcome));
+  return {};
+}
+
+Result<> StoreCheckpointer::PreCopy(Current& current) {
+  BATON_CHECKED(FailPoint("checkpoint.begin"));
+  BATON_TRY(PendingDirectory place, store_.Begin(job_, current.record.note().number()));
+  current.place.emplace(std::move(place));
+  if (!workspace_) return {};
+  const pb::WorkspaceManifest* previous = base_.workspace ? &*base_.workspace : nullptr;
+  BATON_TRY(current.workspace, WorkspaceSave::PreCopy(*workspace_, previous));
+  return {};
+}
+
+Result<> StoreCheckpointer::Pause(Current& current) {
+  const JobLog& log = keeper_->log();
+  CaptureRequest request{
+      .scope = CaptureRequest::Scope::kCapsule,
+      .pid = keeper_->capsule().init_pid(),
+      .externals = {{"stdin", STDIN_FILENO}, {"stdout", log.stdout_pipe()}, {"stderr", log.stderr_pipe()}}};
+  BATON_TRY(current.capture, engine_->BeginCapture(std::move(request)));
+  BATON_CHECKED(current.capture->Prepare());
+  BATON_CHECKED(current.capture->Stop());
+  auto captured = CaptureStopped(current);
+  if (captured) captured = current.capture->Resume();
+  // The job must not stand still for as long as the helper thread would need to notice.
+  if (!captured) current.capture.reset();
+  return captured;
+}
+
+Result<> StoreCheckpointer::CaptureStopped(Current& current) {
+  BATON_CHECKED(FailPoint("checkpoint.stopped"));
+  BATON_CHECKED(keeper_->log().Drain());
+  current.record.mutable_log()->set_bytes(keeper_->log().length());
+  current.record.mutable_note()->set_taken_ms(WallClockMs());
+  BATON_CHECKED(current.capture->Capture());
+  const auto written = current.capture->written_files();
+  current.job_pids = ProcessesBelow(keeper_->capsule().init_pid());
+  if (current.workspace) return current.workspace->FinalPass(HintsOf(written));
+  std::vector<HostFile> files;
+  for (const auto& file : written) files.push_back({.path = file.path, .append_only = file.append && !file.mapped});
+  BATON_TRY(*current.record.mutable_host_files(), RecordHostFiles(files));
+  return {};
+}
+
+Result<> StoreCheckpointer::WriteImage(Current& current) {
+  BATON_TRY(ImageWriter writer, ImageWriter::Create(ImageDirectory(current.place->path()), {}));
+  writer.SetInfo("job", job_);
+  BATON_CHECKED(current.capture->Write(writer));
+  return writer.Finish();
+}
+
+Result<> StoreCheckpointer::WriteOut(Current& current) {
+  BATON_CHECKED(FailPoint("checkpoint.write"));
+  pb::CheckpointRecord& record = current.record;
+  BATON_TRY(*record.mutable_log(), ArchiveLog(output_, record.log().bytes(), base_.log, LogArchive(store_dir_, job_)));
+  BATON_CHECKED(WriteImage(current));
+  if (current.workspace) {
+    BATON_TRY(const WorkspaceStats stats, current.workspace->Finish(WorkspaceFile(current.place->path())));
+    record.mutable_note()->set_bytes(stats.before_bytes + stats.freeze_bytes);
+  }
+  if (!workspace_) BATON_CHECKED(NoteOtherWriters(*record.mutable_host_files(), current.job_pids));
+  const CaptureStats stats = current.capture->stats();
+  pb::CheckpointNote& note = *record.mutable_note();
+  note.set_pause_us(Microseconds(stats.pause));
+  note.set_memory_bytes(stats.memory_bytes);
+  note.set_processes(stats.processes);
+  note.set_threads(stats.threads);
+  note.set_bytes(note.bytes() + DirectoryBytes(ImageDirectory(current.place->path())));
+  note.set_total_us(Microseconds(std::chrono::steady_clock::now() - current.begin));
+  BATON_CHECKED(SaveCheckpointRecord(current.place->path(), record));
+  BATON_CHECKED(FailPoint("checkpoint.commit"));
+  BATON_CHECKED(current.place->Commit());
+  note.set_total_us(Microseconds(std::chrono::steady_clock::now() - current.begin));
+  // Too many old ones do no harm to this one.
+  if (auto dropped = DropOld(); !dropped) BATON_LOG(kWarn, "old checkpoints: {}", dropped.error().ToString());
+  return {};
+}
+
+Result<> StoreCheckpointer::DropOld() {
+  BATON_TRY(const auto kept, store_.KeepNewest(job_, kKept));
+  if (!workspace_) return {};
+  std::vector<std::string> manifests;
+  for (const uint64_t number : kept) manifests.push_back(WorkspaceFile(store_.CheckpointPath(job_, number)));
+  BATON_TRY(const uint64_t freed, CollectObjects(store_.ObjectsPath(job_), manifests));
+  BATON_LOG(kDebug, "{} bytes of old files removed", freed);
+  return {};
+}
+
+void StoreCheckpointer::Conclude(Result<> outcome) {
+  const std::unique_ptr<Current> ended = std::move(current_);
+  ended->capture.reset();
+  if (!outcome) {
+    ended->done(Result<pb::CheckpointNote>(std::move(outcome.error())));
+    return;
+  }
+  base_.number = ended->record.note().number();
+  base_.log = ended->record.log();
+  if (ended->workspace) base_.workspace = ended->workspace->manifest();
+  ended->done(ended->record.note());
+}
+
+}  // namespace baton

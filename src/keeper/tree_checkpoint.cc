@@ -1,0 +1,93 @@
+#include "keeper/tree_checkpoint.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "base/fault.h"
+#include "image/writer.h"
+#include "keeper/keeper.h"
+#include "proc/process_files.h"
+#include "store/pending_directory.h"
+
+namespace baton {
+namespace {
+
+// A tree that holds us would be stopped by us, and we with it.
+Result<> CheckNotOurs(pid_t pid) {
+  for (pid_t ancestor = getpid(); ancestor > 0;) {
+    if (ancestor == pid) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "process {} is this baton or one of its parents: run baton from outside the tree", pid);
+    }
+    const auto stat = ReadStat(ancestor);
+    if (!stat) return {};  // a parent outside our pid namespace
+    ancestor = stat->ppid;
+  }
+  return {};
+}
+
+Result<> CheckUninterrupted(int signals) {
+  signalfd_siginfo info{};
+  if (read(signals, &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return {};
+  return MakeError(ErrorCode::kUnavailable, "interrupted by signal {}; the processes go on", info.ssi_signo);
+}
+
+Result<> WriteImage(UnitCapture* capture, const std::string& directory) {
+  BATON_TRY(ImageWriter writer, ImageWriter::Create(directory, {}));
+  BATON_CHECKED(capture->Write(writer));
+  return writer.Finish();
+}
+
+Result<> Save(UnitCapture* capture, const TreeCheckpointRequest& request, int signals) {
+  BATON_TRY(PendingDirectory directory, PendingDirectory::Create(request.to));
+  BATON_CHECKED(capture->Prepare());
+  BATON_CHECKED(CheckUninterrupted(signals));
+  BATON_CHECKED(capture->Stop());
+  BATON_CHECKED(capture->Capture());
+  if (request.leave_running) BATON_CHECKED(capture->Resume());
+  BATON_CHECKED(CheckUninterrupted(signals));
+  if (auto written = WriteImage(capture, directory.path()); !written) return written.Fail("write the image");
+  BATON_CHECKED(CheckUninterrupted(signals));
+  BATON_CHECKED(FailPoint("checkpoint.publish"));
+  return directory.Commit();
+}
+
+}  // namespace
+
+uint64_t DirectoryBytes(const std::string& directory) {
+  uint64_t bytes = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    if (entry.is_regular_file(ignored)) bytes += entry.file_size(ignored);
+  }
+  return bytes;
+}
+
+Result<TreeCheckpointReport> CheckpointTree(const TreeCheckpointRequest& request) {
+  const auto begin = std::chrono::steady_clock::now();
+  if (request.pid <= 0) return MakeError(ErrorCode::kInvalidArgument, "{} is no process number", request.pid);
+  BATON_CHECKED(CheckNotOurs(request.pid));
+  BATON_TRY(const UniqueFd signals, TakeSignals());
+  BATON_TRY(const CaptureExternals externals, FindExternals(request.pid, request.externals, request.shell_job));
+  BATON_TRY(const auto engine, MakeEngine("native"));
+  BATON_TRY(const auto capture, engine->BeginCapture({.scope = CaptureRequest::Scope::kTree,
+                                                      .pid = request.pid,
+                                                      .externals = externals.externals,
+                                                      .shell_job = request.shell_job}));
+  BATON_CHECKED(Save(capture.get(), request, signals.get()));
+  if (!request.leave_running) {
+    if (auto killed = capture->Kill(); !killed) {
+      return killed.Fail("the image {} is complete, but the processes could not be killed", request.to);
+    }
+  }
+  return TreeCheckpointReport{.stats = capture->stats(),
+                              .bytes = DirectoryBytes(request.to),
+                              .total = std::chrono::steady_clock::now() - begin};
+}
+
+}  // namespace baton

@@ -1,0 +1,31 @@
+// What of the file system belongs to a job, from its description: the directories of its workspace and where they are
+// on this machine, what is not the job's in them, and what its capsule shows where.
+//
+// Thread-safety: free functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "capsule/capsule_options.h"
+#include "keeper/paths.h"
+#include "keeper/run_record.pb.h"
+#include "workspace/workspace.h"
+
+namespace baton {
+
+// The roots of the workspace: "work", "keep-1" ..., and "tmp" for the private /tmp. None with --fs host.
+std::vector<WorkspaceRoot> WorkspaceRoots(const StatePaths& paths, const pb::RunRecord& record);
+
+// For saving it into `objects_dir`. Baton's own files are not the job's.
+WorkspaceOptions SaveOptions(const StatePaths& paths, const pb::RunRecord& record, const std::string& objects_dir);
+// Host paths that are Baton's own: never saved, never set aside.
+std::vector<std::string> OwnPaths(const StatePaths& paths, const pb::RunRecord& record);
+
+// Private /tmp and binds, so that the job sees every directory where it always was.
+void ShowWorkspace(const StatePaths& paths, const pb::RunRecord& record, CapsuleOptions* options);
+
+// Where a directory that the job knows as `job_path` is on this machine.
+std::string HostPath(const pb::RunRecord& record, const std::string& job_path);
+
+}  // namespace baton
