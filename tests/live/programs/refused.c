@@ -1,0 +1,95 @@
+// live-modes: plain refuse refuse-user
+// What cannot be saved is found before anything is touched: the checkpoint fails, its error names the process and the
+// descriptor (the program says with expect() what must be in the text), and the program goes on unharmed.
+// live-cases: io_uring perf_event userfaultfd traced by_child
+#include <linux/io_uring.h>
+#include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+
+#include "target.h"
+
+static void expect(pid_t pid, int fd, const char* word) {
+  char text[200];
+  int length = snprintf(text, sizeof text, "%d\n", pid);
+  if (fd >= 0) length += snprintf(text + length, sizeof text - (size_t)length, "%d\n", fd);
+  snprintf(text + length, sizeof text - (size_t)length, "%s\n", word);
+  live_publish("expect", text);
+}
+static void until_go(void) {
+  ready();
+  wait_go();
+}
+
+static void io_uring(void) {
+  struct io_uring_params parameters = {0};
+  int fd = (int)syscall(SYS_io_uring_setup, 4, &parameters);
+  if (fd < 0) skip("no io_uring here");
+  expect(getpid(), fd, "io_uring");
+  until_go();
+  SAME(syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0), 0);
+}
+
+static int open_perf_event(void) {
+  struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE, .size = sizeof event, .config = PERF_COUNT_SW_TASK_CLOCK};
+  event.exclude_kernel = 1;
+  return (int)syscall(SYS_perf_event_open, &event, 0, -1, -1, 0);
+}
+static void perf_event(void) {
+  int fd = open_perf_event();
+  if (fd < 0) skip("no perf events here");
+  expect(getpid(), fd, "perf");
+  until_go();
+  uint64_t count;
+  SAME(OK(read(fd, &count, 8)), 8);
+}
+
+static void userfaultfd(void) {
+  int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+  if (fd < 0) skip("no userfaultfd here");
+  expect(getpid(), fd, "userfaultfd");
+  until_go();
+  SAME(fcntl(fd, F_GETFD), FD_CLOEXEC);
+}
+
+static void is_traced(void* unused) {
+  (void)unused;
+  OK(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+  raise(SIGSTOP);
+}
+static void traced(void) {
+  int status;
+  pid_t pid = child(is_traced, NULL);
+  OK(waitpid(pid, &status, 0));
+  CHECK(WIFSTOPPED(status), "status 0x%x", status);
+  expect(pid, -1, "traced");
+  until_go();
+  OK(ptrace(PTRACE_CONT, pid, NULL, NULL));
+  join_child(pid);
+}
+
+// The thing is deep in the tree: nothing of the rest may have been touched either.
+static void holds_event(void* unused) {
+  (void)unused;
+  int fd = open_perf_event();
+  if (fd < 0) _exit(1);
+  expect(getpid(), fd, "perf");
+  wait_go();
+}
+static void by_child(void) {
+  int fd = open_perf_event();
+  if (fd < 0) skip("no perf events here");
+  close(fd);
+  pid_t pid = child(holds_event, NULL);
+  while (access(live_path("expect"), F_OK) != 0) pause_ms(1);
+  until_go();
+  join_child(pid);
+}
+
+static const struct live_case cases[] = {{"io_uring", io_uring},
+                                         {"perf_event", perf_event},
+                                         {"userfaultfd", userfaultfd},
+                                         {"traced", traced},
+                                         {"by_child", by_child}};
+RUN_CASES(cases)
