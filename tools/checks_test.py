@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Tests of the checks themselves: each must find what it is there for, and nothing else."""
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import check_coverage  # noqa: E402
+import check_deps  # noqa: E402
+import check_sizes  # noqa: E402
+import check_words  # noqa: E402
+import lint  # noqa: E402
+
+
+class Deps(unittest.TestCase):
+    def problems(self, graph):
+        return list(check_deps.forbidden(graph))
+
+    def test_allowed_edges_pass(self):
+        self.assertEqual([], self.problems({"task/a.cc": ["task/a.h", "base/file.h", "proc/maps.h"],
+                                            "resource/pipe/pipe.cc": ["resource/common/facts.h", "resource/pipe/pipe.h"]}))
+
+    def test_upward_edge_is_found(self):
+        self.assertIn("base may not include", self.problems({"base/file.cc": ["proc/maps.h"]})[0])
+
+    def test_kind_may_not_see_another_kind(self):
+        self.assertEqual(1, len(self.problems({"resource/pipe/pipe.cc": ["resource/eventfd/eventfd.h"]})))
+
+    def test_unknown_folder_and_bare_name_are_found(self):
+        self.assertEqual(1, len(self.problems({"newfolder/a.cc": []})))
+        self.assertEqual(1, len(self.problems({"base/a.cc": ["a.h"]})))
+
+    def test_cycle_between_pairs(self):
+        graph = {"base/a.cc": ["base/b.h"], "base/a.h": [], "base/b.h": [], "base/b.cc": ["base/a.h"]}
+        self.assertIsNotNone(check_deps.find_cycle(check_deps.merged(graph)))
+        graph["base/b.cc"] = ["base/b.h"]
+        self.assertIsNone(check_deps.find_cycle(check_deps.merged(graph)))
+
+
+class Sizes(unittest.TestCase):
+    def test_functions_are_found_inside_namespaces_and_classes(self):
+        text = "namespace x {\nclass A {\n  int f() const {\n    return '{';\n  }\n};\nint a[] = {\n1};\nint g() { return 1; }\n}\n"
+        self.assertEqual([(3, 3), (9, 1)], list(check_sizes.functions(text)))
+
+    def test_caps(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "a.cc")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("void f() {\n" + "  // {\n" * 79 + "}\n")
+            self.assertIn("a function of 81 lines", list(check_sizes.check_file(path, "a.cc"))[0])
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("int a;\n" * 601)
+            self.assertIn("601 lines", list(check_sizes.check_file(path, "a.cc"))[0])
+
+
+class Words(unittest.TestCase):
+    def test_found(self):
+        for text in (b"cd /wor" b"k/main", b"see /roo" b"t/x", b"http://deb.debia" b"n.org/debian", b"/home/ann" b"/x"):
+            self.assertEqual(1, len(list(check_words.problems_in(text, "a"))), text)
+
+    def test_others_pass(self):
+        for text in (b"/workspace", b"/home/user/x", b"/proc/1/root/x", b"overlay /root"):
+            self.assertEqual([], list(check_words.problems_in(text, "a")), text)
+
+
+class Coverage(unittest.TestCase):
+    TESTS = {"live.pipe": False, "live.fifo": False, "base.Off": True}
+
+    def check(self, cell, bullet="pipes"):
+        text = f"# x\n\n| bullet | tests |\n|---|---|\n| {bullet} | {cell} |\n"
+        return check_coverage.check(text, "c.md", self.TESTS, {"live.fifo"})[0]
+
+    def test_good_rows(self):
+        self.assertEqual([], self.check("`live.p*`"))
+        self.assertEqual([], self.check("`live.*`"), "one of several was skipped")
+        self.assertEqual([], self.check("open: not built yet"))
+
+    def test_bad_rows(self):
+        self.assertIn("no test `live.sock*`", self.check("`live.pipe` `live.sock*`")[0])
+        self.assertIn("disabled", self.check("`base.Off`")[0])
+        self.assertIn("was skipped", self.check("`live.fifo`")[0])
+        self.assertIn("names no test", self.check("")[0])
+        self.assertIn("names no test", self.check("open:")[0])
+        self.assertEqual(1, len(self.check("`live.pipe`", bullet="")))
+
+    def test_empty_file_is_a_problem(self):
+        self.assertEqual(1, len(check_coverage.check("# nothing\n", "c.md", self.TESTS, set())[0]))
+
+    def test_skipped_tests_are_read_from_output(self):
+        log = ("1/3 Test #1: live.pipe ....   Passed    0.10 sec\n 2/3 Test  #2: live.fifo ...***Skipped   0.00 sec\n"
+               "3/3 Test #3: base.Off ....***Not Run (Disabled)   0.00 sec\n")
+        self.assertEqual({"live.fifo", "base.Off"}, check_coverage.skipped_tests(log))
+
+
+class Lint(unittest.TestCase):
+    def test_dependency_command_drops_output_and_ccache(self):
+        command = ["/usr/bin/ccache", "/usr/bin/c++", "-Ix", "-MD", "-MT", "a.o", "-MF", "a.d", "-o", "a.o", "-c", "a.cc"]
+        self.assertEqual(["/usr/bin/c++", "-Ix", "a.cc", "-M"], lint.dependency_command(command))
+
+    def test_own_files(self):
+        self.assertEqual(["a.cc", "a.h"], lint.own_files("a.o: a.cc \\\n /usr/include/stdio.h a.h\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
