@@ -1,7 +1,8 @@
 // What the kernel forgets: after a timed system call was interrupted once and taken up again, only "restart_syscall" is
 // seen of it from outside, not which call it was nor until when. The engine remembers, from one checkpoint (or restore)
 // of a thread to the next, in memory and in a small file of this boot: /run/baton/calls for root,
-// $XDG_RUNTIME_DIR/baton/calls for others. Without the file the call is guessed (interrupted_call.cc).
+// $XDG_RUNTIME_DIR/baton/calls
+// or /dev/shm/baton-UID/calls for others. Without the file the call is guessed (interrupted_call.cc).
 //
 // Thread-safety: one thread. Several processes may use the file: it is replaced as a whole under a lock.
 #pragma once

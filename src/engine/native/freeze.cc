@@ -110,7 +110,7 @@ Result<bool> FrozenUnit::StopTasks(FrozenProcess& process) {
 Result<bool> FrozenUnit::StopTask(FrozenProcess& process, pid_t tid) {
   FrozenTask task;
   task.tid = tid;
-  task.before = LookAtPendingCall(process.pid, tid);
+  task.before = LookAtPendingCall(process.pid, tid, clock_);
   DiePoint();
   auto seized = Seize(tid, PTRACE_O_TRACESYSGOOD);
   if (!seized && seized.error().code() == ErrorCode::kTaskGone) return false;
@@ -136,6 +136,7 @@ Result<bool> FrozenUnit::StopTask(FrozenProcess& process, pid_t tid) {
     // A signal on its way in: let it be delivered, the interrupt comes right behind.
     BATON_CHECKED(Continue(tid, status->event() == 0 ? status->stop_signal() : 0));
   }
+  if (task.before) ForgetOtherSleep(process.pid, tid, *task.before);
   BATON_TRY(task.registers, GetRegisters(tid));
   BATON_CHECKED(AbortRestartableSequence(process.pid, tid, task.registers));
   process.tasks.push_back(std::move(task));

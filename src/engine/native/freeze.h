@@ -57,6 +57,7 @@ class FrozenUnit {
   Result<bool> StopTasks(FrozenProcess& process);
   Result<bool> StopTask(FrozenProcess& process, pid_t tid);
 
+  SchedulerClock clock_;
   std::vector<FrozenProcess> processes_;
   std::vector<pid_t> stuck_;  // seized and told to stop, but did not
 };

@@ -33,7 +33,7 @@ PendingCall CallOf(const FrozenTask& task) {
   call.number = task.registers.system_call();
   for (int i = 0; i < 6; ++i) call.arguments[static_cast<size_t>(i)] = task.registers.argument(i);
   const bool same = task.before && task.before->number == call.number && task.before->arguments == call.arguments;
-  if (same) call.slept_ns = task.before->slept_ns;
+  if (same) call.sleep = task.before->sleep;
   return call;
 }
 

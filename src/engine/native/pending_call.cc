@@ -23,16 +23,15 @@ std::optional<TimeoutArgument> FutexTimeout(const std::array<uint64_t, 6>& argum
   return TimeoutArgument{3, TimeoutArgument::Form::kTimespec};
 }
 
-std::optional<int64_t> SleptNs(pid_t pid, pid_t tid) {
-  // exec_start is the scheduler's clock when the task last ran; ours, just now, is the same clock's present.
-  const auto theirs = ReadSched(pid, tid);
-  const auto ours = ReadSched(getpid(), gettid());
-  if (!theirs || !ours) return std::nullopt;
-  const auto then = theirs->Find("se.exec_start");
-  const auto now = ours->Find("se.exec_start");
-  if (!then || !now) return std::nullopt;
-  return std::max<int64_t>(0, static_cast<int64_t>((*now - *then) * static_cast<double>(kNsPerMs)));
+// Where a sleep that is broken off leaves what is left of it.
+std::optional<uint64_t> LeftAt(const PendingCall& call) {
+  uint64_t at = 0;
+  if (call.number == SYS_nanosleep) at = call.arguments[1];
+  if (call.number == SYS_clock_nanosleep) at = call.arguments[3];
+  return at == 0 ? std::nullopt : std::optional(at);
 }
+
+int64_t Nanoseconds(const timespec& time) { return time.tv_sec * kNsPerSecond + time.tv_nsec; }
 
 }  // namespace
 
@@ -65,16 +64,26 @@ std::optional<TimeoutArgument> RelativeTimeout(int64_t number, const std::array<
   }
 }
 
-std::optional<PendingCall> LookAtPendingCall(pid_t pid, pid_t tid) {
+std::optional<PendingCall> LookAtPendingCall(pid_t pid, pid_t tid, SchedulerClock& clock) {
+  const auto sleep = clock.Look(pid, tid);  // first: ForgetOtherSleep() notices all that comes after
   const auto seen = ReadSyscall(pid, tid);
   if (!seen || seen->running || seen->number < 0) return std::nullopt;
   if (seen->number != SYS_restart_syscall && !RelativeTimeout(seen->number, seen->args)) return std::nullopt;
-  return PendingCall{seen->number, seen->args, SleptNs(pid, tid)};
+  return PendingCall{seen->number, seen->args, sleep};
+}
+
+void ForgetOtherSleep(pid_t pid, pid_t tid, PendingCall& call) {
+  if (!call.sleep) return;
+  if (SchedulerClock::Switches(pid, tid) != call.sleep->switches + 1) call.sleep.reset();
 }
 
 Result<std::optional<int64_t>> RemainingNs(pid_t pid, const PendingCall& call) {
   const auto timeout = RelativeTimeout(call.number, call.arguments);
   if (!timeout) return std::nullopt;
+  if (const auto at = LeftAt(call)) {
+    BATON_TRY(const timespec left, ReadRemoteValue(pid, RemotePtr<timespec>(*at)));
+    return Nanoseconds(left);
+  }
   const uint64_t value = call.arguments[static_cast<size_t>(timeout->index)];
   int64_t total_ns = 0;
   if (timeout->form == TimeoutArgument::Form::kMilliseconds) {
@@ -84,9 +93,9 @@ Result<std::optional<int64_t>> RemainingNs(pid_t pid, const PendingCall& call) {
   } else {
     if (value == 0) return std::nullopt;
     BATON_TRY(const timespec time, ReadRemoteValue(pid, RemotePtr<timespec>(value)));
-    total_ns = time.tv_sec * kNsPerSecond + time.tv_nsec;
+    total_ns = Nanoseconds(time);
   }
-  return std::max<int64_t>(0, total_ns - call.slept_ns.value_or(0));
+  return std::max<int64_t>(0, total_ns - (call.sleep ? call.sleep->slept_ns : 0));
 }
 
 }  // namespace baton

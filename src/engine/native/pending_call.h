@@ -1,6 +1,6 @@
 // A system call a task sleeps in, looked at before the freeze: its number, arguments and how long it has slept. Needed
 // for calls whose remaining time the kernel keeps to itself (kernel.md: "remaining time").
-// Sources: proc(5) /proc/PID/syscall, /proc/PID/sched (se.exec_start: when the task last left the CPU).
+// Sources: proc(5) /proc/PID/syscall, scheduler_clock.h.
 #pragma once
 
 #include <sys/types.h>
@@ -10,13 +10,14 @@
 #include <optional>
 
 #include "base/result.h"
+#include "engine/native/scheduler_clock.h"
 
 namespace baton {
 
 struct PendingCall {
   int64_t number = 0;
   std::array<uint64_t, 6> arguments{};
-  std::optional<int64_t> slept_ns;  // none where the kernel does not tell
+  std::optional<SchedulerClock::Sleep> sleep;  // none where the kernel does not tell
 };
 
 // How a timed system call says how long to wait.
@@ -30,9 +31,12 @@ struct TimeoutArgument {
 std::optional<TimeoutArgument> RelativeTimeout(int64_t number, const std::array<uint64_t, 6>& arguments);
 
 // None if the task runs, or is not in a call with a relative time-out.
-std::optional<PendingCall> LookAtPendingCall(pid_t pid, pid_t tid);
+std::optional<PendingCall> LookAtPendingCall(pid_t pid, pid_t tid, SchedulerClock& clock);
 
-// What is left of the time-out; none: for ever, or unknown.
+// After the stop: forgets how long it slept if it slept anew, or ran, since the look.
+void ForgetOtherSleep(pid_t pid, pid_t tid, PendingCall& call);
+
+// After the stop: what is left of the time-out; none: for ever, or unknown.
 Result<std::optional<int64_t>> RemainingNs(pid_t pid, const PendingCall& call);
 
 }  // namespace baton
