@@ -24,6 +24,15 @@ Result<> RaiseDescriptorLimit(RemoteSyscalls& calls, int highest) {
   return {};
 }
 
+// The lowest number that none of the sorted descriptors needs.
+int LowestUnused(const std::vector<pb::DescriptorRecord>& sorted) {
+  int number = 0;
+  for (const pb::DescriptorRecord& descriptor : sorted) {
+    if (descriptor.fd() == number) ++number;
+  }
+  return number;
+}
+
 }  // namespace
 
 // The kernel gives the lowest free number, so every result is known beforehand and all goes in one batch.
@@ -35,8 +44,8 @@ Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, c
   std::erase_if(wanted, [&](const auto& one) { return holder.DescriptorOf(one.open_file()) == Holder::kLeftOut; });
   if (wanted.empty()) return {};
   std::ranges::sort(wanted, {}, [](const auto& descriptor) { return descriptor.fd(); });
-  const int source = wanted.back().fd() + 1;
-  BATON_CHECKED(RaiseDescriptorLimit(calls, source));
+  const int source = LowestUnused(wanted);
+  BATON_CHECKED(RaiseDescriptorLimit(calls, std::max(source, wanted.back().fd())));
   BATON_TRY(const int64_t pid_fd, calls.Do("pidfd_open of the holder", SYS_pidfd_open, holder.ns_pid(), 0));
   if (pid_fd != source) {
     BATON_CHECKED(calls.Do("dup3", SYS_dup3, pid_fd, source, O_CLOEXEC));
@@ -47,6 +56,7 @@ Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, c
   for (const pb::DescriptorRecord& descriptor : wanted) {
     const auto fd = static_cast<uint64_t>(descriptor.fd());
     const auto from = static_cast<uint64_t>(holder.DescriptorOf(descriptor.open_file()));
+    if (lowest_free == static_cast<uint64_t>(source)) ++lowest_free;
     batch.push_back({SYS_pidfd_getfd, {static_cast<uint64_t>(source), from, 0}});
     if (lowest_free == fd) {
       batch.push_back({SYS_fcntl, {fd, F_SETFD, descriptor.close_on_exec() ? FD_CLOEXEC : 0U}});

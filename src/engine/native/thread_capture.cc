@@ -115,11 +115,13 @@ Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record) {
   BATON_TRY(const auto stack, calls.PutValue(stack_t{}));
   BATON_TRY(const auto tid_address, calls.PutValue(uint64_t{0}));
   BATON_TRY(const auto death_signal, calls.PutValue(uint64_t{0}));
+  BATON_TRY(const auto tsc, calls.PutValue(uint64_t{PR_TSC_ENABLE}));
   RemoteCall batch[] = {{SYS_sigaltstack, {0, stack.value()}},
                         {SYS_prctl, {PR_GET_TID_ADDRESS, tid_address.value()}},
                         {SYS_prctl, {PR_GET_PDEATHSIG, death_signal.value()}},
                         {SYS_prctl, {PR_GET_TIMERSLACK}},
-                        {SYS_prctl, {PR_GET_NO_NEW_PRIVS}}};
+                        {SYS_prctl, {PR_GET_NO_NEW_PRIVS}},
+                        {SYS_prctl, {PR_GET_TSC, tsc.value()}}};
   BATON_CHECKED(calls.Run(batch));
   BATON_TRY(const stack_t altstack, calls.Get(stack));
   record.set_altstack(reinterpret_cast<uint64_t>(altstack.ss_sp));
@@ -135,6 +137,8 @@ Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record) {
   record.set_parent_death_signal(static_cast<int32_t>(signal));
   record.set_timer_slack_ns(static_cast<uint64_t>(batch[3].result));
   record.set_no_new_privs(batch[4].result == 1);
+  BATON_TRY(const uint64_t tsc_mode, calls.Get(tsc));
+  record.set_tsc_refused((tsc_mode & 0xffffffffU) == PR_TSC_SIGSEGV);
   return {};
 }
 
@@ -172,7 +176,8 @@ Result<> CaptureIntervalTimers(RemoteSyscalls& calls, pb::ProcessRecord& record)
     BATON_TRY(const auto at, calls.PutValue(itimerval{}));
     BATON_CHECKED(calls.Do("getitimer", SYS_getitimer, which, at));
     BATON_TRY(const itimerval value, calls.Get(at));
-    if (Microseconds(value.it_value) == 0) continue;
+    // The real timer stands at zero while its signal waits to be taken; only then it starts again.
+    if (Microseconds(value.it_value) == 0 && Microseconds(value.it_interval) == 0) continue;
     pb::IntervalTimerRecord* out = record.add_interval_timers();
     out->set_which(which);
     out->set_interval_us(Microseconds(value.it_interval));

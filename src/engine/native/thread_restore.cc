@@ -90,6 +90,7 @@ Result<> RestoreInsideThread(BlankTask& thread, const pb::ThreadRecord& record) 
   BATON_CHECKED(RestoreRseq(calls, record));
   BATON_CHECKED(RestoreAltStack(calls, record));
   BATON_CHECKED(calls.Do("set the timer slack", SYS_prctl, PR_SET_TIMERSLACK, record.timer_slack_ns()));
+  if (record.tsc_refused()) BATON_CHECKED(calls.Do("PR_SET_TSC", SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV));
   return RestoreScheduling(calls, record);
 }
 
@@ -195,13 +196,24 @@ class TimerMaker {
   RemoteSyscalls& calls_;
 };
 
+int64_t ValueToSetUs(const pb::IntervalTimerRecord& timer) {
+  constexpr int64_t kNsPerUs = 1000;
+  if (timer.value_us() == 0) return timer.interval_us();
+  if (timer.which() == ITIMER_REAL) return timer.value_us();
+  // kernel/time/itimer.c set_cpu_itimer() adds a tick.
+  timespec tick{};
+  clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+  return std::max<int64_t>(1, timer.value_us() - tick.tv_nsec / kNsPerUs);
+}
+
 Result<> RestoreIntervalTimers(RemoteSyscalls& calls, const pb::ProcessRecord& record) {
   constexpr int64_t kUsPerSecond = 1'000'000;
   for (const pb::IntervalTimerRecord& timer : record.interval_timers()) {
     calls.ResetArguments();
+    const int64_t value_us = ValueToSetUs(timer);
     itimerval value{};
     value.it_interval = {timer.interval_us() / kUsPerSecond, timer.interval_us() % kUsPerSecond};
-    value.it_value = {timer.value_us() / kUsPerSecond, timer.value_us() % kUsPerSecond};
+    value.it_value = {value_us / kUsPerSecond, value_us % kUsPerSecond};
     BATON_TRY(const auto at, calls.PutValue(value));
     BATON_CHECKED(calls.Do("setitimer", SYS_setitimer, timer.which(), at, 0));
   }

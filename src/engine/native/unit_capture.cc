@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "engine/native/job_control.h"
 #include "engine/native/machine.h"
 #include "engine/native/process_capture.h"
 #include "engine/native/record_names.h"
@@ -153,6 +154,9 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
     if (&task == &process.tasks.front()) {
       if (first) BATON_CHECKED(CaptureClocks(visit->calls(), unit_));
       BATON_CHECKED(CaptureInsideProcess(visit->calls(), process.pid, record));
+      for (pb::ProcessRecord& child : processes_) {
+        if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(CaptureStopTaken(visit->calls(), child));
+      }
       BATON_CHECKED(pages_.CopyProcess(memory, visit->calls(), record));
     }
     BATON_CHECKED(visit->Return());

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "engine/native/descriptor_restore.h"
 #include "engine/native/interrupted_call.h"
+#include "engine/native/job_control.h"
 #include "engine/native/machine.h"
 #include "engine/native/thread_capture.h"
 #include "engine/native/thread_restore.h"
@@ -46,9 +47,10 @@ Result<> NativeRestore::Rebuild() {
   BATON_CHECKED(ArmAll());
   holder_.reset();
   BATON_CHECKED(EndZombies());
-  for (auto& [pid, member] : members_) {
-    if (member.record->zombie()) continue;
-    if (auto finished = FinishProcess(member); !finished) return finished.Fail("process {}", pid);
+  // Children first: a parent is told of what happens to them while its signals are still ours to sort.
+  for (auto record = image_.processes.rbegin(); record != image_.processes.rend(); ++record) {
+    if (record->zombie()) continue;
+    if (auto done = FinishProcess(members_.at(record->pid())); !done) return done.Fail("process {}", record->pid());
   }
   return FailPoint("restore.done");
 }
@@ -129,6 +131,9 @@ Result<> NativeRestore::EndZombies() {
 Result<> NativeRestore::FinishProcess(Member& member) {
   const pb::ProcessRecord& record = *member.record;
   BlankTask& leader = *member.threads.front();
+  for (const pb::ProcessRecord& child : image_.processes) {
+    if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(TakeStopAgain(leader.calls(), child));
+  }
   for (size_t i = 0; i < member.threads.size(); ++i) {
     BATON_CHECKED(DropPending(*member.threads[i]));
     BATON_CHECKED(RestoreCredentials(*member.threads[i], record, record.threads(static_cast<int>(i))));
@@ -142,7 +147,8 @@ Result<> NativeRestore::FinishProcess(Member& member) {
     if (thread.has_interrupted()) BATON_CHECKED(TakeUpCall(*member.threads[i], thread, result));
     BATON_CHECKED(FinishThread(*member.threads[i], thread, result));
   }
-  return RemoveBootArea(member);
+  BATON_CHECKED(RemoveBootArea(member));
+  return record.stopped() ? StopAgain(member.threads, record) : Result<>{};
 }
 
 Result<> NativeRestore::TakeUpCall(BlankTask& thread, const pb::ThreadRecord& record, std::optional<int64_t>& result) {
@@ -175,9 +181,6 @@ Result<> NativeRestore::RemoveBootArea(Member& member) {
 
 Result<> NativeRestore::Go() {
   BATON_CHECKED(FailPoint("restore.go"));
-  for (auto& [pid, member] : members_) {
-    if (member.record->stopped() && !member.record->zombie()) kill(member.threads.front()->host_pid(), SIGSTOP);
-  }
   for (auto& [pid, member] : members_) {
     if (member.record->zombie()) continue;
     for (const auto& thread : member.threads) {
