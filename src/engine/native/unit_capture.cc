@@ -143,26 +143,35 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
   BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(process.pid));
   BATON_TRY(const InjectionPlace place, InjectionPlace::Find(memory, maps));
   BATON_TRY(const ProcStatus leader, ReadStatus(process.pid));
+  // All of them before the memory is copied: what is left of a time-out may be put on a thread's stack.
   for (FrozenTask& task : process.tasks) {
+    BATON_TRY(*record.add_threads(), CaptureThread(process, task, call_memory_));
+  }
+  for (size_t i = 0; i < process.tasks.size(); ++i) {
+    const FrozenTask& task = process.tasks[i];
+    pb::ThreadRecord& thread = *record.mutable_threads(static_cast<int>(i));
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
-    BATON_TRY(pb::ThreadRecord thread, CaptureThread(process, task, call_memory_));
     BATON_TRY(const BorrowedTask::Thread borrowed, DescribeForBorrowing(leader, status, task));
     thread.set_tid(borrowed.marker.ns_tid);
     std::optional<BorrowedTask> visit;
     BATON_CHECKED(BorrowedTask::Borrow(visit, memory, place, borrowed));
     BATON_CHECKED(CaptureInsideThread(visit->calls(), thread));
-    if (&task == &process.tasks.front()) {
+    if (i == 0) {
       if (first) BATON_CHECKED(CaptureClocks(visit->calls(), unit_));
-      BATON_CHECKED(CaptureInsideProcess(visit->calls(), process.pid, record));
-      for (pb::ProcessRecord& child : processes_) {
-        if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(CaptureStopTaken(visit->calls(), child));
-      }
-      BATON_CHECKED(pages_.CopyProcess(memory, visit->calls(), record));
+      BATON_CHECKED(CaptureInsideLeader(*visit, process.pid, memory, record));
     }
     BATON_CHECKED(visit->Return());
-    *record.add_threads() = std::move(thread);
   }
   return {};
+}
+
+Result<> NativeCapture::CaptureInsideLeader(BorrowedTask& leader, pid_t pid, const RemoteMemory& memory,
+                                            pb::ProcessRecord& record) {
+  BATON_CHECKED(CaptureInsideProcess(leader.calls(), pid, record));
+  for (pb::ProcessRecord& child : processes_) {
+    if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(CaptureStopTaken(leader.calls(), child));
+  }
+  return pages_.CopyProcess(memory, leader.calls(), record);
 }
 
 void NativeCapture::NoteWrittenFiles() {

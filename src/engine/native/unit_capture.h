@@ -12,6 +12,7 @@
 #include "engine/native/native.pb.h"
 #include "engine/native/open_files.h"
 #include "engine/native/page_capture.h"
+#include "task/borrowed_task.h"
 
 namespace baton {
 
@@ -35,6 +36,7 @@ class NativeCapture : public UnitCapture {
   Result<> CaptureOutside();
   Result<> CaptureInside();
   Result<> CaptureProcessInside(FrozenProcess& process, pb::ProcessRecord& record, bool first);
+  Result<> CaptureInsideLeader(BorrowedTask& leader, pid_t pid, const RemoteMemory& memory, pb::ProcessRecord& record);
   Result<> CheckRelations() const;
   void NoteWrittenFiles();
   void FinishStats();
