@@ -139,7 +139,9 @@ Result<> BlankTask::Exit(int status) {
     kill(host_pid(), signal);
   }
   for (int deliver = 0;;) {
-    BATON_CHECKED(Continue(host_tid(), deliver));
+    // SIGKILL ends it where it stands: then there is nothing to continue, only its end to collect.
+    auto continued = Continue(host_tid(), deliver);
+    if (!continued && continued.error().code() != ErrorCode::kTaskGone) return continued;
     BATON_TRY(const WaitStatus seen, WaitFor(host_tid()));
     if (seen.Gone()) return {};
     deliver = seen.event() == 0 ? seen.stop_signal() : 0;

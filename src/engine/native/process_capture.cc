@@ -128,6 +128,17 @@ Result<> CaptureOomScore(pid_t pid, pb::ProcessRecord& record) {
   return {};
 }
 
+// proc(5): to those who may not look, a dead process shows 0 instead of what it died of.
+Result<> CheckStatusReadable(pid_t pid, const std::string& name) {
+  const auto exe = ReadProcessLink(pid, "exe");  // asks for the same right
+  if (exe || exe.error().saved_errno() != EACCES) return {};
+  return MakeError(
+      ErrorCode::kNotSupported,
+      "process {} ({}) has ended and waits for its parent; what it ended with cannot be read by this user: "
+      "try again later, or as root",
+      pid, name);
+}
+
 }  // namespace
 
 Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid) {
@@ -156,6 +167,7 @@ Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFl
   BATON_TRY(const ProcStat stat, ReadStat(process.pid));
   record.set_zombie(process.zombie);
   if (process.zombie) {
+    BATON_CHECKED(CheckStatusReadable(process.pid, stat.comm));
     record.set_exit_status(stat.exit_code);
     return record;
   }

@@ -77,8 +77,16 @@ bool IsExitStatus(int status) {
   return (status >> 8) == 0 && signal <= SIGRTMAX;
 }
 
-// A core file would be a new one beside the old. With a core pattern that is a pipe the limit does not hold; not being
-// dumpable does, in any case (core(5)).
+// A core file would be a new one beside the old. A limit of 1 byte keeps the kernel from writing one and from starting
+// the program that a core pattern may name (fs/coredump.c), which 0 does not. Where the limit cannot be raised to 1,
+// not being dumpable does the same (core(5)), but hides the exit status from the next checkpoint of an ordinary user.
+Result<> ForbidCore(RemoteSyscalls& calls) {
+  BATON_TRY(const auto one_byte, calls.PutValue(rlimit{1, 1}));
+  BATON_TRY(const int64_t limited, calls.Call(SYS_prlimit64, 0, RLIMIT_CORE, one_byte, 0));
+  if (limited != 0) BATON_CHECKED(calls.Do("forbid core dumps", SYS_prctl, PR_SET_DUMPABLE, 0));
+  return {};
+}
+
 Result<> PrepareZombie(BlankTask& task, const pb::ProcessRecord& process) {
   if (!IsExitStatus(process.exit_status())) {
     return MakeError(ErrorCode::kCorrupt, "zombie {}: exit status {:#x}", process.pid(), process.exit_status());
@@ -86,11 +94,8 @@ Result<> PrepareZombie(BlankTask& task, const pb::ProcessRecord& process) {
   RemoteSyscalls& calls = task.calls();
   calls.ResetArguments();
   BATON_TRY(const auto name, calls.PutString(process.comm()));
-  BATON_TRY(const auto no_core, calls.PutValue(rlimit{}));
   BATON_CHECKED(calls.Do("name a zombie", SYS_prctl, PR_SET_NAME, name));
-  BATON_CHECKED(calls.Do("forbid core files", SYS_prlimit64, 0, RLIMIT_CORE, no_core, 0));
-  BATON_CHECKED(calls.Do("forbid core dumps", SYS_prctl, PR_SET_DUMPABLE, 0));
-  return {};
+  return ForbidCore(calls);
 }
 
 class ProcessMaker {
