@@ -24,7 +24,13 @@ Result<> RaiseDescriptorLimit(RemoteSyscalls& calls, int highest) {
   return {};
 }
 
-// The lowest number that none of the sorted descriptors needs.
+std::vector<pb::DescriptorRecord> Sorted(const pb::ProcessRecord& process) {
+  std::vector<pb::DescriptorRecord> sorted(process.descriptors().begin(), process.descriptors().end());
+  std::ranges::sort(sorted, {}, [](const auto& descriptor) { return descriptor.fd(); });
+  return sorted;
+}
+
+// The lowest number that none of the descriptors needs.
 int LowestUnused(const std::vector<pb::DescriptorRecord>& sorted) {
   int number = 0;
   for (const pb::DescriptorRecord& descriptor : sorted) {
@@ -33,24 +39,17 @@ int LowestUnused(const std::vector<pb::DescriptorRecord>& sorted) {
   return number;
 }
 
-}  // namespace
+// `source` is the holder's pidfd in the process.
+Result<> EnterRemovedDirectory(RemoteSyscalls& calls, int source, int in_holder) {
+  BATON_TRY(const int64_t cwd, calls.Do("fetch a directory", SYS_pidfd_getfd, source, in_holder, 0));
+  BATON_CHECKED(calls.Do("change to a removed directory", SYS_fchdir, cwd));
+  BATON_CHECKED(calls.Do("close", SYS_close, cwd));
+  return {};
+}
 
 // The kernel gives the lowest free number, so every result is known beforehand and all goes in one batch.
-Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, const Holder& holder) {
-  BATON_CHECKED(FailPoint("restore.descriptors"));
-  RemoteSyscalls& calls = task.calls();
-  calls.ResetArguments();
-  std::vector<pb::DescriptorRecord> wanted(process.descriptors().begin(), process.descriptors().end());
-  std::erase_if(wanted, [&](const auto& one) { return holder.DescriptorOf(one.open_file()) == Holder::kLeftOut; });
-  if (wanted.empty()) return {};
-  std::ranges::sort(wanted, {}, [](const auto& descriptor) { return descriptor.fd(); });
-  const int source = LowestUnused(wanted);
-  BATON_CHECKED(RaiseDescriptorLimit(calls, std::max(source, wanted.back().fd())));
-  BATON_TRY(const int64_t pid_fd, calls.Do("pidfd_open of the holder", SYS_pidfd_open, holder.ns_pid(), 0));
-  if (pid_fd != source) {
-    BATON_CHECKED(calls.Do("dup3", SYS_dup3, pid_fd, source, O_CLOEXEC));
-    BATON_CHECKED(calls.Do("close", SYS_close, pid_fd));
-  }
+std::vector<RemoteCall> PlanDescriptors(const std::vector<pb::DescriptorRecord>& wanted, int source,
+                                        const Holder& holder) {
   std::vector<RemoteCall> batch;
   uint64_t lowest_free = 0;
   for (const pb::DescriptorRecord& descriptor : wanted) {
@@ -66,11 +65,52 @@ Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, c
       batch.push_back({SYS_close, {lowest_free}});
     }
   }
-  batch.push_back({SYS_close, {static_cast<uint64_t>(source)}});
+  return batch;
+}
+
+Result<> FetchDescriptors(RemoteSyscalls& calls, pid_t pid, std::vector<RemoteCall> batch) {
   BATON_CHECKED(calls.Run(batch));
   for (const RemoteCall& call : batch) {
-    if (call.result < 0) return ErrnoError(static_cast<int>(-call.result), "process {}: descriptors", process.pid());
+    if (call.result < 0) return ErrnoError(static_cast<int>(-call.result), "process {}: descriptors", pid);
   }
+  return {};
+}
+
+Result<> OpenHolder(RemoteSyscalls& calls, pid_t holder, int as) {
+  BATON_TRY(const int64_t pid_fd, calls.Do("pidfd_open of the holder", SYS_pidfd_open, holder, 0));
+  if (pid_fd == as) return {};
+  BATON_CHECKED(calls.Do("dup3", SYS_dup3, pid_fd, as, O_CLOEXEC));
+  BATON_CHECKED(calls.Do("close", SYS_close, pid_fd));
+  return {};
+}
+
+// Its number becomes that of the holder's pidfd, which is needed last for it.
+Result<> FetchExecutable(RemoteSyscalls& calls, int source, int in_holder) {
+  BATON_TRY(const int64_t exe, calls.Do("fetch the executable", SYS_pidfd_getfd, source, in_holder, 0));
+  BATON_CHECKED(calls.Do("dup3", SYS_dup3, exe, source, O_CLOEXEC));
+  BATON_CHECKED(calls.Do("close", SYS_close, exe));
+  return {};
+}
+
+}  // namespace
+
+int DescriptorOfRemovedExe(const pb::ProcessRecord& process) { return LowestUnused(Sorted(process)); }
+
+Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, const Holder& holder) {
+  BATON_CHECKED(FailPoint("restore.descriptors"));
+  RemoteSyscalls& calls = task.calls();
+  calls.ResetArguments();
+  const int source = DescriptorOfRemovedExe(process);
+  std::vector<pb::DescriptorRecord> wanted = Sorted(process);
+  std::erase_if(wanted, [&](const auto& one) { return holder.DescriptorOf(one.open_file()) == Holder::kLeftOut; });
+  BATON_CHECKED(RaiseDescriptorLimit(calls, std::max(source + 1, wanted.empty() ? 0 : wanted.back().fd())));
+  BATON_CHECKED(OpenHolder(calls, holder.ns_pid(), source));
+  if (process.removed_cwd() != 0) {
+    BATON_CHECKED(EnterRemovedDirectory(calls, source, holder.DescriptorOf(process.removed_cwd())));
+  }
+  BATON_CHECKED(FetchDescriptors(calls, process.pid(), PlanDescriptors(wanted, source, holder)));
+  if (process.removed_exe() != 0) return FetchExecutable(calls, source, holder.DescriptorOf(process.removed_exe()));
+  BATON_CHECKED(calls.Do("close", SYS_close, source));
   return {};
 }
 

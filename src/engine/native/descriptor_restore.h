@@ -11,4 +11,7 @@ namespace baton {
 // REQUIRES: the process has no descriptors and its memory is in place.
 Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, const Holder& holder);
 
+// Where RestoreDescriptors leaves an executable that no path leads to (ProcessRecord.removed_exe).
+int DescriptorOfRemovedExe(const pb::ProcessRecord& process);
+
 }  // namespace baton

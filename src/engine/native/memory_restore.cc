@@ -284,13 +284,19 @@ Result<> RestoreMemory(BlankTask& task, const pb::ProcessRecord& process, const 
 }
 
 Result<> RestoreLayout(BlankTask& task, const pb::ProcessRecord& process) {
+  RemoteSyscalls& calls = task.calls();
+  calls.ResetArguments();
+  BATON_TRY(const RemotePtr<> path, calls.PutString(process.exe()));
+  BATON_TRY(const int64_t exe,
+            calls.Do("open the executable " + process.exe(), SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0));
+  return RestoreLayoutWith(task, process, static_cast<int>(exe));
+}
+
+Result<> RestoreLayoutWith(BlankTask& task, const pb::ProcessRecord& process, int exe) {
   BATON_CHECKED(FailPoint("restore.layout"));
   RemoteSyscalls& calls = task.calls();
   calls.ResetArguments();
   const pb::MemoryLayoutRecord& layout = process.layout();
-  BATON_TRY(const RemotePtr<> path, calls.PutString(process.exe()));
-  BATON_TRY(const int64_t exe,
-            calls.Do("open the executable " + process.exe(), SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0));
   BATON_TRY(const RemotePtr<> auxv, calls.Put(std::as_bytes(std::span(layout.auxv()))));
   prctl_mm_map map{};
   map.start_code = layout.start_code();

@@ -24,5 +24,7 @@ Result<> RestoreMemory(BlankTask& task, const pb::ProcessRecord& process, const 
 
 // Tells the kernel where code, heap, stack, arguments and environment are, and which file is the executable.
 Result<> RestoreLayout(BlankTask& task, const pb::ProcessRecord& process);
+// The same with an executable that is open in the process as `exe`; closes it. ETXTBSY if it is open for writing.
+Result<> RestoreLayoutWith(BlankTask& task, const pb::ProcessRecord& process, int exe);
 
 }  // namespace baton

@@ -100,6 +100,14 @@ Result<> OpenFiles::GatherDescriptor(const Process& process, int pid_fd, int fd)
   return {};
 }
 
+Result<uint32_t> OpenFiles::Add(UniqueFd fd) {
+  BATON_TRY(FdFacts facts, GatherFacts(getpid(), fd.get(), fd.get()));
+  facts.id = static_cast<uint32_t>(files_.size() + 1);
+  files_.push_back(std::move(facts));
+  copies_.push_back(std::move(fd));
+  return files_.back().id;
+}
+
 void OpenFiles::MatchExternals(const std::vector<ExternalFd>& externals) {
   for (const FdFacts& file : files_) {
     const auto match =

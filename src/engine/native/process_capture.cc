@@ -11,6 +11,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "engine/native/credentials.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
 
@@ -58,15 +59,7 @@ Result<> CaptureIdentity(pid_t pid, pb::ProcessRecord& record) {
   if (status.umask) record.set_umask(*status.umask);
   const auto parent = ReadStatus(status.ppid);
   record.set_ppid(parent ? Innermost(parent->ns_tgid, parent->tgid) : 0);
-  pb::CredentialsRecord* credentials = record.mutable_credentials();
-  for (const uid_t uid : status.uid) credentials->add_uids(uid);
-  for (const gid_t gid : status.gid) credentials->add_gids(gid);
-  for (const gid_t group : status.groups) credentials->add_groups(group);
-  credentials->set_inheritable(status.cap_inh);
-  credentials->set_permitted(status.cap_prm);
-  credentials->set_effective(status.cap_eff);
-  credentials->set_bounding(status.cap_bnd);
-  credentials->set_ambient(status.cap_amb);
+  *record.mutable_credentials() = CredentialsOf(status);
   return {};
 }
 
@@ -87,12 +80,6 @@ Result<> CaptureDirectories(pid_t pid, pb::ProcessRecord& record) {
   BATON_TRY(const std::string cwd, ReadProcessLink(pid, "cwd"));
   BATON_TRY(const std::string root, ReadProcessLink(pid, "root"));
   BATON_TRY(const std::string exe, ReadProcessLink(pid, "exe"));
-  struct stat status{};
-  const bool there = stat(fmt::format("/proc/{}/cwd", pid).c_str(), &status) == 0 && status.st_nlink > 0;
-  if (!there || cwd.ends_with(" (deleted)")) {
-    return MakeError(ErrorCode::kNotSupported,
-                     "process {}: its working directory {} has been removed: change to another", pid, cwd);
-  }
   record.set_cwd(cwd);
   record.set_root(root == "/" ? "" : root);
   record.set_exe(exe);

@@ -4,6 +4,7 @@
 #include <linux/ioprio.h>
 #include <linux/prctl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -253,6 +254,24 @@ Result<> CaptureInsideProcess(RemoteSyscalls& calls, pid_t host_pid, pb::Process
   BATON_CHECKED(CaptureIntervalTimers(calls, record));
   BATON_CHECKED(CapturePosixTimers(calls, host_pid, record));
   return CaptureProcessControls(calls, record);
+}
+
+// The kernel does not show it, but our own scratch pages are locked then. Without MCL_ONFAULT a new page is there at
+// once.
+Result<> CaptureLocksOfFuture(RemoteSyscalls& calls, pid_t host_pid, const ProcStatus& before,
+                              pb::ProcessRecord& record) {
+  constexpr uint64_t kPageBytes = 4096;
+  BATON_TRY(const ProcStatus now, ReadStatus(host_pid));
+  if (now.vm_lck_kb.value_or(0) <= before.vm_lck_kb.value_or(0)) return {};
+  calls.ResetArguments();
+  BATON_TRY(const auto resident_at, calls.PutValue(uint8_t{0}));
+  BATON_TRY(const int64_t page,
+            calls.Do("mmap", SYS_mmap, 0, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  BATON_CHECKED(calls.Call(SYS_mincore, page, kPageBytes, resident_at));
+  BATON_CHECKED(calls.Do("munmap", SYS_munmap, page, kPageBytes));
+  BATON_TRY(const uint8_t resident, calls.Get(resident_at));
+  record.set_locks_of_future((resident & 1U) != 0 ? MCL_FUTURE : MCL_FUTURE | MCL_ONFAULT);
+  return {};
 }
 
 Result<> CaptureClocks(RemoteSyscalls& calls, pb::UnitRecord& record) {

@@ -23,6 +23,10 @@ Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record);
 // What the leader tells about its process: signal actions, interval and POSIX timers, prctl values.
 Result<> CaptureInsideProcess(RemoteSyscalls& calls, pid_t host_pid, pb::ProcessRecord& record);
 
+// Whether mlockall(2) holds for mappings to come. `before`: the leader's status before anything was mapped by us.
+Result<> CaptureLocksOfFuture(RemoteSyscalls& calls, pid_t host_pid, const ProcStatus& before,
+                              pb::ProcessRecord& record);
+
 // The clocks as the unit reads them.
 Result<> CaptureClocks(RemoteSyscalls& calls, pb::UnitRecord& record);
 

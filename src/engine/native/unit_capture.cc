@@ -6,9 +6,12 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "base/fault.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "engine/native/credentials.h"
 #include "engine/native/job_control.h"
 #include "engine/native/machine.h"
 #include "engine/native/process_capture.h"
@@ -88,12 +91,35 @@ Result<> NativeCapture::CheckAll() {
     processes.push_back({process.pid, status.ns_tgid.empty() ? process.pid : status.ns_tgid.back(), process.zombie});
   }
   BATON_CHECKED(open_files_.Gather(processes, request_.externals));
+  BATON_CHECKED(AddRemovedFiles());
   return open_files_.Check();
+}
+
+// Working directories and executables that no path leads to are saved like open files that have been deleted.
+Result<> NativeCapture::AddRemovedFiles() {
+  for (const FrozenProcess& process : frozen_->processes()) {
+    if (process.zombie) continue;
+    for (auto& [name, flags, ids] :
+         {std::tuple{"cwd", O_PATH | O_DIRECTORY, &removed_cwds_}, std::tuple{"exe", O_RDONLY, &removed_exes_}}) {
+      const std::string path = fmt::format("/proc/{}/{}", process.pid, name);
+      struct stat status{};
+      if (stat(path.c_str(), &status) != 0 || status.st_nlink > 0) continue;
+      BATON_TRY(UniqueFd fd, OpenFile(path, flags));
+      BATON_TRY((*ids)[process.pid], open_files_.Add(std::move(fd)));
+    }
+  }
+  return {};
 }
 
 Result<> NativeCapture::CaptureOutside() {
   for (const FrozenProcess& process : frozen_->processes()) {
     BATON_TRY(pb::ProcessRecord record, CaptureProcess(process, flags_[process.pid]));
+    if (const auto gone = removed_cwds_.find(process.pid); gone != removed_cwds_.end()) {
+      record.set_removed_cwd(gone->second);
+    }
+    if (const auto gone = removed_exes_.find(process.pid); gone != removed_exes_.end()) {
+      record.set_removed_exe(gone->second);
+    }
     for (const pb::DescriptorRecord& descriptor : open_files_.DescriptorsOf(record.pid())) {
       if (!process.zombie) *record.add_descriptors() = descriptor;
     }
@@ -159,6 +185,9 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
     if (i == 0) {
       if (first) BATON_CHECKED(CaptureClocks(visit->calls(), unit_));
       BATON_CHECKED(CaptureInsideLeader(*visit, process.pid, memory, record));
+      BATON_CHECKED(CaptureLocksOfFuture(visit->calls(), process.pid, leader, record));
+    } else {
+      CaptureOwnCredentials(status, record, thread);
     }
     BATON_CHECKED(visit->Return());
   }

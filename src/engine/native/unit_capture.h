@@ -1,6 +1,7 @@
 // One capture of the native engine: see engine.h for the order of steps.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -37,12 +38,15 @@ class NativeCapture : public UnitCapture {
   Result<> CaptureInside();
   Result<> CaptureProcessInside(FrozenProcess& process, pb::ProcessRecord& record, bool first);
   Result<> CaptureInsideLeader(BorrowedTask& leader, pid_t pid, const RemoteMemory& memory, pb::ProcessRecord& record);
+  Result<> AddRemovedFiles();
   Result<> CheckRelations() const;
   void NoteWrittenFiles();
   void FinishStats();
 
   CaptureRequest request_;
   CallMemory& call_memory_;
+  std::map<pid_t, uint32_t> removed_cwds_;  // host pid -> open file
+  std::map<pid_t, uint32_t> removed_exes_;
   std::optional<FrozenUnit> frozen_;
   std::map<pid_t, MappingFlags> flags_;  // by host pid
   OpenFiles open_files_;

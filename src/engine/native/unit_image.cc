@@ -68,6 +68,9 @@ Result<> CheckProcess(const pb::ProcessRecord& process, const std::set<uint32_t>
     if (info.size() != sizeof(siginfo_t))
       return MakeError(ErrorCode::kCorrupt, "process {}: pending signal", process.pid());
   }
+  for (const uint32_t id : {process.removed_cwd(), process.removed_exe()}) {
+    if (id != 0 && !files.contains(id)) return MakeError(ErrorCode::kCorrupt, "process {}: file {}", process.pid(), id);
+  }
   for (const pb::DescriptorRecord& descriptor : process.descriptors()) {
     if (descriptor.fd() >= 0 && files.contains(descriptor.open_file())) continue;
     return MakeError(ErrorCode::kCorrupt, "process {}: descriptor {}", process.pid(), descriptor.fd());

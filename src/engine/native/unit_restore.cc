@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "engine/native/credentials.h"
 #include "engine/native/descriptor_restore.h"
 #include "engine/native/interrupted_call.h"
 #include "engine/native/job_control.h"
@@ -61,7 +62,7 @@ Result<> NativeRestore::RebuildProcess(Member& member) {
   leader.calls().ResetArguments();
   BATON_CHECKED(leader.calls().Do("close", SYS_close_range, 0, ~0U, 0));
   BATON_CHECKED(RestoreMemory(leader, record, *request_.image, holder_->sources()));
-  BATON_CHECKED(RestoreLayout(leader, record));
+  if (record.removed_exe() == 0) BATON_CHECKED(RestoreLayout(leader, record));
   BATON_CHECKED(RestoreDescriptors(leader, record, *holder_));
   BATON_CHECKED(MakeThreads(member));
   for (size_t i = 0; i < member.threads.size(); ++i) {
@@ -131,6 +132,8 @@ Result<> NativeRestore::EndZombies() {
 Result<> NativeRestore::FinishProcess(Member& member) {
   const pb::ProcessRecord& record = *member.record;
   BlankTask& leader = *member.threads.front();
+  // Not before: the holder had it open for writing.
+  if (record.removed_exe() != 0) BATON_CHECKED(RestoreLayoutWith(leader, record, DescriptorOfRemovedExe(record)));
   for (const pb::ProcessRecord& child : image_.processes) {
     if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(TakeStopAgain(leader.calls(), child));
   }

@@ -38,6 +38,10 @@ Result<pb::FilePayload> DescribeOpenFile(const FdFacts& file, const CaptureConte
   return payload;
 }
 
+bool HasContent(const pb::FilePayload& payload) {
+  return payload.origin() != pb::FilePayload::PATH && S_ISREG(payload.mode());
+}
+
 // --- restore ---
 
 // Looked at before it is opened: opening something else (a FIFO, a device) could hang or do harm.
@@ -101,13 +105,13 @@ class FileKind : public ResourceKind {
   Result<> Check(const FdFacts& file, const CaptureContext& context) const override {
     BATON_TRY(const pb::FilePayload payload, DescribeOpenFile(file, context));
     BATON_CHECKED(ParseFilePayload(payload.SerializeAsString()));
-    if (payload.origin() != pb::FilePayload::PATH) return CheckContent(file);
+    if (HasContent(payload)) return CheckContent(file);
     return {};
   }
 
   Result<std::string> Capture(const FdFacts& file, CaptureContext& context) const override {
     BATON_TRY(pb::FilePayload payload, DescribeOpenFile(file, context));
-    if (payload.origin() != pb::FilePayload::PATH) BATON_CHECKED(SaveContent(file, payload, context));
+    if (HasContent(payload)) BATON_CHECKED(SaveContent(file, payload, context));
     return payload.SerializeAsString();
   }
 

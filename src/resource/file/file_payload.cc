@@ -56,7 +56,9 @@ Result<> CheckLocks(const pb::FilePayload& file) {
 }
 
 Result<> CheckNameless(const pb::FilePayload& file) {
-  if (!S_ISREG(file.mode())) return Corrupt(file, "only regular files can be without a name");
+  const bool removed_directory = S_ISDIR(file.mode()) && file.origin() == pb::FilePayload::NAMELESS;
+  if (!S_ISREG(file.mode()) && !removed_directory) return Corrupt(file, "neither file nor directory, without a name");
+  if (removed_directory && file.extents_size() > 0) return Corrupt(file, "content of a directory");
   if (file.of_kernel()) return Corrupt(file, "a file of the kernel without a name");
   if (file.origin() != pb::FilePayload::MEMFD && file.seals() != 0) return Corrupt(file, "seals on no memfd");
   if ((file.seals() & ~kAllSeals) != 0) return Corrupt(file, fmt::format("seals {:#x}", file.seals()));
@@ -65,9 +67,9 @@ Result<> CheckNameless(const pb::FilePayload& file) {
 
 std::string_view TypeOf(const pb::FilePayload& file) {
   if (file.origin() == pb::FilePayload::MEMFD) return "memfd";
-  if (file.origin() == pb::FilePayload::NAMELESS) return "deleted file";
-  if (S_ISDIR(file.mode())) return "directory";
-  return S_ISLNK(file.mode()) ? "symbolic link" : "file";
+  if (S_ISDIR(file.mode())) return file.origin() == pb::FilePayload::NAMELESS ? "removed directory" : "directory";
+  if (S_ISLNK(file.mode())) return "symbolic link";
+  return file.origin() == pb::FilePayload::NAMELESS ? "deleted file" : "file";
 }
 
 std::string_view AccessOf(const pb::FilePayload& file) {

@@ -83,6 +83,24 @@ Result<int64_t> MakeDeleted(const std::string& path, RemoteSyscalls& holder) {
   return MakeMemfd(path.substr(path.rfind('/') + 1).substr(0, 200), holder);
 }
 
+// Under its old name if that is free: it is seen in /proc/PID/fd.
+Result<int64_t> MakeRemovedDirectory(const std::string& path, RemoteSyscalls& holder) {
+  constexpr int kTries = 100;
+  const std::string beside = path.substr(0, path.rfind('/'));
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    holder.ResetArguments();
+    std::string name = path;
+    if (attempt > 0) name = fmt::format("{}/.baton-removed-{}", attempt % 2 == 1 ? beside : kLastResort, attempt);
+    BATON_TRY(const RemotePtr<> at, holder.PutString(name));
+    BATON_TRY(const int64_t made, holder.Call(SYS_mkdirat, AT_FDCWD, at, 0700));
+    if (made < 0) continue;
+    const auto opened = holder.Do("open " + name, SYS_openat, AT_FDCWD, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    BATON_CHECKED(holder.Do("remove " + name, SYS_unlinkat, AT_FDCWD, at, AT_REMOVEDIR));
+    return opened;
+  }
+  return MakeError(ErrorCode::kIo, "no directory can be made in {} or {}", beside, kLastResort);
+}
+
 Result<> Fill(const pb::FilePayload& payload, int fd, RestoreContext& context) {
   const int sized = ftruncate(fd, static_cast<off_t>(payload.size()));
   if (const int error = errno; sized != 0) {
@@ -113,6 +131,11 @@ void SetAttributes(const pb::FilePayload& payload, int fd) {
 
 Result<int> MakeFile(const pb::FilePayload& payload, RestoreContext& context) {
   RemoteSyscalls& holder = context.holder();
+  if (S_ISDIR(payload.mode())) {
+    auto directory = MakeRemovedDirectory(context.MapPath(payload.path()), holder);
+    if (!directory) return directory.Fail("removed directory {}", payload.path());
+    return static_cast<int>(*directory);
+  }
   auto made = payload.origin() == pb::FilePayload::MEMFD ? MakeMemfd(payload.path(), holder)
                                                          : MakeDeleted(context.MapPath(payload.path()), holder);
   if (!made) return made.Fail("deleted file {}", payload.path());
@@ -183,8 +206,9 @@ Result<int> OpenNameless(const pb::FilePayload& payload, RestoreContext& context
   BATON_TRY(const int file, FindOrMakeFile(payload, context));
   BATON_TRY(const UniqueFd copy, context.CopyFromHolder(file));
   // What an open file may do was decided when it was opened first; the mode of today must not be in the way.
-  BATON_CHECKED(SetMode(copy.get(), 0600));
-  const int flags = static_cast<int>(payload.flags() & ~static_cast<unsigned>(O_NOFOLLOW | O_DIRECTORY)) | O_CLOEXEC;
+  BATON_CHECKED(SetMode(copy.get(), 0700));
+  auto flags = static_cast<int>(payload.flags() & ~static_cast<unsigned>(O_NOFOLLOW | O_DIRECTORY)) | O_CLOEXEC;
+  if (S_ISDIR(payload.mode())) flags |= O_DIRECTORY;
   RemoteSyscalls& holder = context.holder();
   BATON_TRY(const RemotePtr<> at, holder.PutString(fmt::format("/proc/self/fd/{}", file)));
   BATON_TRY(const int64_t fd,

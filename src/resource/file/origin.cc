@@ -127,7 +127,7 @@ Result<FileOrigin> FindOrigin(const FdFacts& file, const CaptureContext& context
   if (IsKernelFileSystem(file.fs_magic)) return OfKernel(file, context);
   if (file.status.st_nlink == 0 || IsSillyName(file)) {
     if (file.IsRegular()) return Nameless(file);
-    return NotSupported("is a directory that has been removed; close it");
+    return FileOrigin{pb::FilePayload::NAMELESS, WithoutDeleted(file.link)};
   }
   const std::string root = RootOfUnit(file, context);
   struct stat status{};

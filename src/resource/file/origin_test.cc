@@ -93,12 +93,15 @@ TEST_F(OriginTest, RefusesAPathThatLeadsToAnotherFile) {
   EXPECT_THAT(origin.error().ToString(), testing::HasSubstr("another file is there"));
 }
 
-TEST_F(OriginTest, RefusesARemovedDirectory) {
+TEST_F(OriginTest, KnowsARemovedDirectory) {
   std::filesystem::create_directory(Path("d"));
   const auto fd = OpenFile(Path("d"), O_RDONLY | O_DIRECTORY);
   ASSERT_TRUE(fd);
   std::filesystem::remove(Path("d"));
-  ExpectRefused(fd->get(), "directory that has been removed");
+  const auto origin = Find(fd->get());
+  ASSERT_TRUE(origin) << origin.error().ToString();
+  EXPECT_EQ(origin->origin, pb::FilePayload::NAMELESS);
+  EXPECT_EQ(origin->path, Path("d"));
 }
 
 TEST_F(OriginTest, KnowsMemfds) {
