@@ -139,6 +139,13 @@ Result<> MakeDirectories(const std::string& path, mode_t mode) {
   return {};
 }
 
+Result<bool> IsRegularFile(const std::string& path) {
+  struct stat status{};
+  const int stated = stat(path.c_str(), &status);
+  if (const int error = errno; stated != 0) return ErrnoError(error, "{}", path);
+  return S_ISREG(status.st_mode);
+}
+
 Result<std::string> ReadLink(const std::string& path) {
   std::string target(256, '\0');
   while (true) {

@@ -40,6 +40,8 @@ Result<> SyncDirectory(const std::string& path);
 // mkdir -p with `mode` for what is made.
 Result<> MakeDirectories(const std::string& path, mode_t mode = 0700);
 
+// Whether `path`, links followed, is a regular file; kNotFound if it is not there.
+Result<bool> IsRegularFile(const std::string& path);
 // readlink(2), however long the target.
 Result<std::string> ReadLink(const std::string& path);
 Result<UniqueFd> DupFd(int fd);

@@ -1,6 +1,7 @@
 // baton checkpoint NAME: a checkpoint of a running job, now. baton checkpoint --pid PID --to DIR: an image of a process
 // tree that Baton did not start.
 #include <chrono>
+#include <limits>
 #include <memory>
 
 #include "cli/command.h"
@@ -113,7 +114,7 @@ void AddCheckpointCommand(const CommandLineParser& parser) {
   CLI::App* command = parser.app->add_subcommand("checkpoint", "Save a running job, or a process tree, now");
   command->add_option("name", flags->name, "The run")->type_name("NAME");
   command->add_option("--pid", flags->pid, "Save this process and all below it, which Baton did not start")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, std::numeric_limits<pid_t>::max()).description(""))
       ->type_name("PID");
   command->add_option("--to", flags->to, "With --pid: where the image goes; must not exist or be empty")
       ->type_name("DIR");

@@ -192,7 +192,12 @@ void AddImageCommand(const CommandLineParser& parser) {
   image->require_subcommand(1);
   AddAction(image, parser, "show", "Show the processes of an image and what they have open", Show);
   AddAction(image, parser, "verify", "Read all of an image and compare its checksums", Verify);
-  image->footer("\nThe image of a run's checkpoint is in STORE/NAME/checkpoint-N/image.");
+  image->footer(R"(
+The image of a run's checkpoint is in STORE/NAME/checkpoint-N/image.
+
+Examples:
+  baton image show /var/tmp/image
+  baton image verify ~/.local/state/baton/store/fit/checkpoint-000012/image)");
 }
 
 }  // namespace baton

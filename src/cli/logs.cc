@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/format.h"
 #include "keeper/run_record.h"
 
 namespace baton {
@@ -25,11 +26,26 @@ Result<> CopyToStdout(int file) {
   }
 }
 
-Result<int> Logs(const GlobalOptions& globals, const std::string& name) {
-  BATON_CHECKED(CheckRunName(name));
+struct LogsFlags {
+  std::string name;
+  OutputFormat format = OutputFormat::kTable;
+};
+
+Result<int> Logs(const GlobalOptions& globals, const LogsFlags& flags) {
+  BATON_CHECKED(CheckRunName(flags.name));
   BATON_TRY(const StatePaths paths, StatePaths::Find(globals.state_dir));
-  BATON_TRY(const pb::RunRecord record, LoadRunRecord(paths, name));
-  BATON_TRY(const UniqueFd file, OpenFile(record.output_path(), O_RDONLY));
+  BATON_TRY(const pb::RunRecord record, LoadRunRecord(paths, flags.name));
+  const std::string& path = record.output_path();
+  BATON_TRY(const bool regular, IsRegularFile(path));
+  if (!regular) {
+    return MakeError(ErrorCode::kNotSupported, "the output of '{}' went to {}, which keeps nothing", flags.name, path);
+  }
+  if (flags.format == OutputFormat::kJson) {
+    BATON_TRY(const std::string text, ReadFile(path));
+    BATON_CHECKED(PrintJson({{"name", flags.name}, {"path", path}, {"bytes", text.size()}, {"text", text}}));
+    return 0;
+  }
+  BATON_TRY(const UniqueFd file, OpenFile(path, O_RDONLY));
   BATON_CHECKED(CopyToStdout(file.get()));
   return 0;
 }
@@ -37,15 +53,21 @@ Result<int> Logs(const GlobalOptions& globals, const std::string& name) {
 }  // namespace
 
 void AddLogsCommand(const CommandLineParser& parser) {
-  auto name = std::make_shared<std::string>();
+  auto flags = std::make_shared<LogsFlags>();
   CLI::App* command = parser.app->add_subcommand("logs", "Print what a run's job has written so far");
-  command->add_option("name", *name, "The run")->required()->type_name("NAME");
-  command->footer(
-      "\nThe log is part of the job's state: after a resume it is cut back to the checkpoint, so that in the end it "
-      "is\n"
-      "what an undisturbed run would have written.");
-  command->callback([name, globals = parser.globals, chosen = parser.chosen] {
-    *chosen = [name, globals] { return Logs(*globals, *name); };
+  command->add_option("name", flags->name, "The run")->required()->type_name("NAME");
+  AddFormatOption(command, &flags->format);
+  command->footer(R"(
+The bytes as the job wrote them, stdout and stderr in one. The log is part of
+the job's state: after a resume it is cut back to the checkpoint, so that in
+the end it is what an undisturbed run would have written. As json: its path and
+length too; bytes that are no UTF-8 are replaced.
+
+Examples:
+  baton logs fit | tail
+  baton logs fit -o json | jq -r .path)");
+  command->callback([flags, globals = parser.globals, chosen = parser.chosen] {
+    *chosen = [flags, globals] { return Logs(*globals, *flags); };
   });
 }
 

@@ -1,18 +1,18 @@
 // baton: the command line. Parses, runs the chosen subcommand, and turns what it returns into the exit code: the job's
-// own for `run` and `restore`, 0 for other commands that went well, 125 for any error of Baton's, 2 for a wrong command
-// line.
+// own for `run` and `restore`, 0 for other commands that went well, 125 for any error of Baton's, a wrong command line
+// among them (2 could be the job's).
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
 #include <string>
 
 #include "cli/command.h"
+#include "cli/help.h"
 
 namespace baton {
 namespace {
 
 constexpr int kBatonFailed = 125;
-constexpr int kWrongUsage = 2;
 
 int Report(const Error& error) {
   std::cerr << "baton: " << error.ToString() << '\n';
@@ -26,7 +26,8 @@ int Main(int argc, char** argv) {
   app.name("baton");
   app.require_subcommand(1);
   app.set_help_all_flag("--help-all", "Help for all commands");
-  app.failure_message(CLI::FailureMessage::simple);
+  app.formatter(MakeHelpFormatter());
+  app.set_version_flag("--version", "baton " BATON_VERSION);
   GlobalOptions globals;
   app.add_option("--state-dir", globals.state_dir,
                  "Where runs are kept (default: $BATON_STATE_DIR, else /var/lib/baton for root, "
@@ -46,8 +47,10 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error, std::cout, std::cerr);
-    return code == 0 ? 0 : kWrongUsage;
+    // Help and version come as errors of code 0.
+    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);
+    std::cerr << UsageErrorText(app, error, argc, argv);
+    return kBatonFailed;
   }
   const auto code = chosen();
   return code ? *code : Report(code.error());

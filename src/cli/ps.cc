@@ -57,9 +57,14 @@ void AddPsCommand(const CommandLineParser& parser) {
   auto format = std::make_shared<OutputFormat>(OutputFormat::kTable);
   CLI::App* command = parser.app->add_subcommand("ps", "List the runs of this machine");
   AddFormatOption(command, format.get());
-  command->footer(
-      "\nStates: running; ended (see EXIT); interrupted: its keeper died, `baton run --resume NAME` goes on with it;\n"
-      "failed: Baton could not start it or go on with it (`baton show NAME` says why).");
+  command->footer(R"(
+States: running; ended (see EXIT); interrupted: its keeper died, and
+`baton run --resume NAME` goes on with it; failed: Baton could not start it or
+go on with it (`baton show NAME` says why).
+
+Examples:
+  baton ps
+  baton ps -o json | jq -r '.[] | select(.state == "interrupted").name')");
   command->callback([format, globals = parser.globals, chosen = parser.chosen] {
     *chosen = [format, globals] { return Ps(*globals, *format); };
   });

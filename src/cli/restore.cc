@@ -53,7 +53,7 @@ void AddRestoreCommand(const CommandLineParser& parser) {
   command
       ->add_option("--clock", flags->clock,
                    "In a capsule, CLOCK_MONOTONIC: 'run' leaves the time in between out (default), 'wall' counts it")
-      ->check(CLI::IsMember({"run", "wall"}))
+      ->check(CLI::IsMember({"run", "wall"}).description(""))
       ->type_name("run|wall");
   AddExternalFlags(command, &flags->externals, &request.shell_job);
   command->footer(kFooter);

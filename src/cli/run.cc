@@ -142,7 +142,7 @@ void AddFileFlags(CLI::App* command, RunFlags* flags) {
       ->add_option("--fs", flags->fs,
                    "Files: 'work' saves the workspace (working directory, --keep, a private /tmp) with every "
                    "checkpoint and brings it back; 'host' saves no files and checks the open ones")
-      ->check(CLI::IsMember({"work", "host"}))
+      ->check(CLI::IsMember({"work", "host"}).description(""))
       ->type_name("work|host");
   command
       ->add_option("--workdir", flags->workdir,
@@ -161,7 +161,7 @@ void AddFileFlags(CLI::App* command, RunFlags* flags) {
   command
       ->add_option("--files", flags->files,
                    "With --fs host, at resume: cut files that have grown (truncate), or take all as they are (ignore)")
-      ->check(CLI::IsMember({"truncate", "ignore"}))
+      ->check(CLI::IsMember({"truncate", "ignore"}).description(""))
       ->type_name("truncate|ignore");
 }
 
@@ -180,7 +180,7 @@ void AddRunCommand(const CommandLineParser& parser) {
   command
       ->add_option("--clock", flags->clock,
                    "CLOCK_MONOTONIC after a resume: 'run' leaves the time in between out (default), 'wall' counts it")
-      ->check(CLI::IsMember({"run", "wall"}))
+      ->check(CLI::IsMember({"run", "wall"}).description(""))
       ->type_name("run|wall");
   command
       ->add_option("--resume", flags->resume,

@@ -88,6 +88,12 @@ void AddShowCommand(const CommandLineParser& parser) {
   CLI::App* command = parser.app->add_subcommand("show", "Show what is known about a run");
   command->add_option("name", flags->name, "The run")->required()->type_name("NAME");
   AddFormatOption(command, &flags->format);
+  command->footer(R"(
+While the job runs its keeper is asked, afterwards the record on disk is shown.
+
+Examples:
+  baton show fit
+  baton show fit -o json | jq .last_checkpoint.pause_us)");
   command->callback([flags, globals = parser.globals, chosen = parser.chosen] {
     *chosen = [flags, globals] { return Show(*globals, flags->name, flags->format); };
   });

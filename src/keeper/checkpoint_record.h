@@ -21,4 +21,9 @@ inline std::string WorkspaceFile(const std::string& checkpoint) { return checkpo
 Result<> SaveCheckpointRecord(const std::string& checkpoint, const pb::CheckpointRecord& record);
 Result<pb::CheckpointRecord> LoadCheckpointRecord(const std::string& checkpoint);
 
+// Puts the digests of the image and the workspace into the record. REQUIRES: both are written.
+Result<> NoteDigests(const std::string& checkpoint, pb::CheckpointRecord* record);
+// kCorrupt where a part is not the one that the record was written with.
+Result<> CheckDigests(const std::string& checkpoint, const pb::CheckpointRecord& record);
+
 }  // namespace baton

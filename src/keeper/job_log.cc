@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string_view>
 #include <utility>
@@ -30,6 +31,13 @@ Result<PipeEnds> MakePipe() {
   return pipe;
 }
 
+bool SameThing(int a, int b) {
+  struct stat first{};
+  struct stat second{};
+  if (fstat(a, &first) != 0 || fstat(b, &second) != 0) return false;
+  return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 Result<> CutTo(int fd, const std::string& path, uint64_t length) {
   struct stat status{};
   const int stated = fstat(fd, &status);
@@ -49,33 +57,51 @@ Result<> CutTo(int fd, const std::string& path, uint64_t length) {
 Result<JobLog> JobLog::Open(const std::string& path, uint64_t length) {
   BATON_TRY(UniqueFd file, OpenFile(path, O_WRONLY | O_CREAT | O_APPEND, 0600));
   BATON_CHECKED(CutTo(file.get(), path, length));
+  std::vector<UniqueFd> job_ends;
+  std::vector<Stream> streams;
   BATON_TRY(PipeEnds out, MakePipe());
-  BATON_TRY(PipeEnds err, MakePipe());
-  return JobLog(std::move(file), path, length,
-                {.job_end = std::move(out.job_end), .our_end = std::move(out.our_end), .copy_fd = STDOUT_FILENO},
-                {.job_end = std::move(err.job_end), .our_end = std::move(err.our_end), .copy_fd = STDERR_FILENO});
+  job_ends.push_back(std::move(out.job_end));
+  streams.push_back({.our_end = std::move(out.our_end), .copy_fd = STDOUT_FILENO});
+  if (SameThing(STDOUT_FILENO, STDERR_FILENO)) {
+    // Opened anew, not copied: an open file of its own, which kcmp(2) tells from the other.
+    BATON_TRY(UniqueFd again, OpenFile(fmt::format("/proc/self/fd/{}", job_ends.front().get()), O_WRONLY));
+    job_ends.push_back(std::move(again));
+  } else {
+    BATON_TRY(PipeEnds err, MakePipe());
+    job_ends.push_back(std::move(err.job_end));
+    streams.push_back({.our_end = std::move(err.our_end), .copy_fd = STDERR_FILENO});
+  }
+  return JobLog(std::move(file), path, length, std::move(job_ends), std::move(streams));
 }
 
-Result<> JobLog::Append(size_t index, std::string_view bytes) {
-  if (auto written = WriteAll(file_.get(), bytes); !written) return written.Fail("log {}", path_);
-  length_ += bytes.size();
-  Stream& stream = streams_.at(index);
-  if (stream.copying) stream.queue.append(bytes);
+Result<> JobLog::WritePending() {
+  while (!pending_.empty()) {
+    const ssize_t put = write(file_.get(), pending_.data(), pending_.size());
+    const int error = errno;
+    if (put < 0 && error == EINTR) continue;
+    if (put < 0) return ErrnoError(error, "write log {}", path_);
+    length_ += static_cast<size_t>(put);
+    pending_.erase(0, static_cast<size_t>(put));
+  }
   return {};
 }
 
-Result<bool> JobLog::Pump(size_t index) {
+Result<> JobLog::Pump(size_t index) {
+  BATON_CHECKED(WritePending());
   std::array<char, size_t{64} << 10> buffer{};
-  while (true) {
-    const ssize_t got = read(streams_.at(index).our_end.get(), buffer.data(), buffer.size());
-    const int error = errno;
-    if (got == 0) return false;
-    if (got < 0 && error == EINTR) continue;
-    if (got < 0 && error == EAGAIN) return true;
-    if (got < 0) return ErrnoError(error, "read the job's output");
-    BATON_CHECKED(Append(index, std::string_view(buffer.data(), static_cast<size_t>(got))));
-    return true;
-  }
+  Stream& stream = streams_.at(index);
+  ssize_t got = 0;
+  int error = 0;
+  do {
+    got = read(stream.our_end.get(), buffer.data(), buffer.size());
+    error = errno;
+  } while (got < 0 && error == EINTR);
+  if (got < 0 && error == EAGAIN) return {};
+  if (got < 0) return ErrnoError(error, "read the job's output");
+  const std::string_view bytes(buffer.data(), static_cast<size_t>(got));
+  pending_.append(bytes);
+  if (stream.copying) stream.queue.append(bytes);
+  return WritePending();
 }
 
 Result<> JobLog::Drain() {
@@ -120,13 +146,6 @@ Result<> JobLog::Sync() const {
   const int error = errno;
   if (synced == 0 || error == EINVAL || error == EROFS) return {};  // EINVAL: a device or pipe
   return ErrnoError(error, "sync {}", path_);
-}
-
-void JobLog::CloseJobSide() {
-  for (Stream& stream : streams_) {
-    // UniqueFd always holds one: our own end twice does no harm.
-    if (auto copy = DupFd(stream.our_end.get())) stream.job_end = std::move(*copy);
-  }
 }
 
 }  // namespace baton

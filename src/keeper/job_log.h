@@ -3,15 +3,20 @@
 // the frozen job had written is in it (Drain), and a resumed attempt begins with the log cut back to that length. So at
 // the end it is, byte for byte, what an undisturbed run would have written.
 //
+// Where our own stdout and stderr are the same thing (a terminal, 2>&1), the job's are one pipe: the log then has the
+// order in which the job wrote. Otherwise there are two, and between the streams the log has the order of arrival.
+//
 // The copies wait in a bounded queue for a slow reader; when it is full the job's pipes are read no more, which holds
-// the job back as the reader alone would have. A reader that is gone (EPIPE) only ends the copying.
+// the job back as the reader alone would have. A reader that is gone (EPIPE) only ends the copying. When the log cannot
+// be written (a full disk), what was read waits; the next Pump or Drain writes it first, so nothing is lost.
 //
 // Thread-safety: none. REQUIRES: SIGPIPE is ignored.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -23,16 +28,19 @@ class JobLog {
   // Opens (or makes) the file and cuts it to `length` bytes, from where it goes on; kCorrupt if it is shorter.
   static Result<JobLog> Open(const std::string& path, uint64_t length);
 
-  // Ends of the pipes: the job's side (to be its descriptors 1 and 2) and ours.
-  int job_stdout() const { return streams_[0].job_end.get(); }
-  int job_stderr() const { return streams_[1].job_end.get(); }
-  int stdout_pipe() const { return streams_[0].our_end.get(); }
-  int stderr_pipe() const { return streams_[1].our_end.get(); }
+  // The job's sides, to be its descriptors 1 and 2. Ours as well for as long as the log lives: by them a checkpoint
+  // tells the job's stdout from its stderr where both are one pipe.
+  int job_stdout() const { return job_ends_[0].get(); }
+  int job_stderr() const { return job_ends_[1].get(); }
+  // Our sides: one, or stdout and stderr.
+  size_t streams() const { return streams_.size(); }
+  int pipe(size_t index) const { return streams_.at(index).our_end.get(); }
+  // Ours, where the stream is copied to.
+  int copy_fd(size_t index) const { return streams_.at(index).copy_fd; }
 
-  // Takes what is in the pipe `index` (0: stdout, 1: stderr) now, at most one buffer; false at its end (no writer
-  // left).
-  Result<bool> Pump(size_t index);
-  // Takes everything both pipes hold. Ends only if the writers stand still.
+  // Takes what is in a pipe now, at most one buffer.
+  Result<> Pump(size_t index);
+  // Takes everything the pipes hold. Ends only if the writers stand still.
   Result<> Drain();
   // Writes queued copies as far as that does not block; all of them, blocking, if `flush`.
   void CopyOut(bool flush);
@@ -45,30 +53,33 @@ class JobLog {
   uint64_t length() const { return length_; }
   // fsync of the log file.
   Result<> Sync() const;
-  // Gives up the job's side: the job has its own copies by then, and the pipes must end with it.
-  void CloseJobSide();
 
  private:
   static constexpr size_t kMaxQueue = size_t{1} << 20;
 
   struct Stream {
-    UniqueFd job_end;
     UniqueFd our_end;
     int copy_fd;
     std::string queue = {};  // not yet copied
     bool copying = true;
   };
 
-  JobLog(UniqueFd file, std::string path, uint64_t length, Stream out, Stream err)
-      : file_(std::move(file)), path_(std::move(path)), length_(length), streams_{std::move(out), std::move(err)} {}
+  JobLog(UniqueFd file, std::string path, uint64_t length, std::vector<UniqueFd> job_ends, std::vector<Stream> streams)
+      : file_(std::move(file)),
+        path_(std::move(path)),
+        length_(length),
+        job_ends_(std::move(job_ends)),
+        streams_(std::move(streams)) {}
 
-  Result<> Append(size_t index, std::string_view bytes);
+  Result<> WritePending();
   static void CopyStream(Stream* stream, bool flush);
 
   UniqueFd file_;
   std::string path_;
   uint64_t length_;
-  std::array<Stream, 2> streams_;
+  std::string pending_;  // read, not yet in the file; as a rule empty
+  std::vector<UniqueFd> job_ends_;
+  std::vector<Stream> streams_;
 };
 
 }  // namespace baton

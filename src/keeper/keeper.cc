@@ -83,38 +83,49 @@ Result<> Keeper::UseCheckpointer(std::unique_ptr<Checkpointer> checkpointer, uin
 Result<JobEnd> Keeper::Run() {
   // Events that came in while the job was being started do not show on the descriptor.
   BATON_CHECKED(OnCapsule());
-  while (!init_gone_) {
-    WatchLog();
-    BATON_CHECKED(loop_.RunOnce(-1));
-  }
+  while (!init_gone_) BATON_CHECKED(RunOnce());
   return Conclude();
 }
 
+Result<> Keeper::RunOnce() {
+  WatchLog();
+  constexpr int kRetryMs = 500;
+  BATON_CHECKED(loop_.RunOnce(log_stuck_ ? kRetryMs : -1));
+  if (log_stuck_) PumpLog(0);
+  return {};
+}
+
 void Keeper::WatchLog() {
-  const std::array<int, 2> pipes{log().stdout_pipe(), log().stderr_pipe()};
-  for (size_t index = 0; index < pipes.size(); ++index) {
-    if (log_ended_.at(index) || log().Full(index)) {
-      loop_.Unwatch(pipes.at(index));
+  for (size_t index = 0; index < log().streams(); ++index) {
+    if (log_stuck_ || log().Full(index)) {
+      loop_.Unwatch(log().pipe(index));
     } else {
-      loop_.Watch(pipes.at(index), POLLIN, [this, index](short) { return PumpLog(index); });
+      loop_.Watch(log().pipe(index), POLLIN, [this, index](short) -> Result<> {
+        PumpLog(index);
+        return {};
+      });
     }
-    const int copy_fd = static_cast<int>(index) + STDOUT_FILENO;
     if (!log().Queued(index)) {
-      loop_.Unwatch(copy_fd);
+      loop_.Unwatch(log().copy_fd(index));
       continue;
     }
-    loop_.Watch(copy_fd, POLLOUT, [this](short) -> Result<> {
+    loop_.Watch(log().copy_fd(index), POLLOUT, [this](short) -> Result<> {
       log().CopyOut(/*flush=*/false);
       return {};
     });
   }
 }
 
-Result<> Keeper::PumpLog(size_t index) {
-  BATON_TRY(const bool open, log().Pump(index));
-  if (!open) log_ended_.at(index) = true;
+// A log that cannot be written to holds the job back, but does not end it.
+void Keeper::PumpLog(size_t index) {
+  const auto pumped = log().Pump(index);
   log().CopyOut(/*flush=*/false);
-  return {};
+  if (std::exchange(log_stuck_, !pumped) == !pumped) return;
+  if (pumped) {
+    BATON_LOG(kWarn, "the log can be written again: the job's output goes on");
+  } else {
+    BATON_LOG(kWarn, "{}: the job's output waits until that works", pumped.error().ToString());
+  }
 }
 
 Result<> Keeper::OnSignal() {
@@ -217,22 +228,28 @@ void Keeper::OnCheckpoint(const Result<pb::CheckpointNote>& done) {
   StartCheckpoint();
 }
 
-Result<> Keeper::FinishLog() {
-  // All writers are gone with the capsule: the pipes hold the rest and then their end.
-  BATON_CHECKED(log().Drain());
+void Keeper::FinishLog() {
+  // All writers are gone with the capsule: the pipes hold the rest.
+  auto finished = log().Drain();
   log().CopyOut(/*flush=*/true);
-  return log().Sync();
+  if (finished) finished = log().Sync();
+  if (!finished) BATON_LOG(kWarn, "the end of the log is missing: {}", finished.error().ToString());
+}
+
+// The job is over, whatever the disk says: its exit code is worth more than the record of it.
+void Keeper::SaveEnd() {
+  record().set_ended_ms(WallClockMs());
+  if (auto saved = SaveRecord(); !saved) BATON_LOG(kWarn, "{}", saved.error().ToString());
 }
 
 Result<JobEnd> Keeper::Conclude() {
   if (checkpointer_ != nullptr) checkpointer_->Finish();
   BATON_CHECKED(capsule().Kill());
-  BATON_CHECKED(FinishLog());
-  record().set_ended_ms(WallClockMs());
+  FinishLog();
   if (!root_status_) {
     record().set_state(pb::RunRecord::FAILED);
     record().set_error("the capsule's init was killed from outside");
-    BATON_CHECKED(SaveRecord());
+    SaveEnd();
     return MakeError(ErrorCode::kUnavailable,
                      "the capsule's init (pid {}) was killed from outside; `baton run --resume {}`",
                      record().init_pid(), record().spec().name());
@@ -240,7 +257,7 @@ Result<JobEnd> Keeper::Conclude() {
   const int exit_code = ExitCodeOf(*root_status_);
   record().set_state(pb::RunRecord::ENDED);
   record().set_exit_code(exit_code);
-  BATON_CHECKED(SaveRecord());
+  SaveEnd();
   return JobEnd{.exit_code = exit_code};
 }
 

@@ -25,6 +25,7 @@
 #include "keeper/job_log.h"
 #include "keeper/paths.h"
 #include "keeper/run_record.h"
+#include "store/job_lock.h"
 
 namespace baton {
 
@@ -45,6 +46,7 @@ class Keeper {
   struct Parts {
     StatePaths paths;
     RunLock lock;
+    JobLock store_lock;
     UniqueFd signals;
     pb::RunRecord record;  // as saved
     JobLog log;
@@ -78,12 +80,14 @@ class Keeper {
   Result<> OnCapsule();
   void OnExit(const CapsuleEvent& event);
   Result<> OnTimer();
-  Result<> PumpLog(size_t index);
+  void PumpLog(size_t index);
   void WatchLog();
+  Result<> RunOnce();
   void RequestCheckpoint(std::optional<ControlServer::ClientId> client);
   void StartCheckpoint();
   void OnCheckpoint(const Result<pb::CheckpointNote>& done);
-  Result<> FinishLog();
+  void FinishLog();
+  void SaveEnd();
   Result<JobEnd> Conclude();
 
   Parts parts_;
@@ -97,7 +101,7 @@ class Keeper {
   bool interrupted_ = false;  // one signal was handed on already
   bool init_gone_ = false;
   std::optional<int> root_status_;
-  std::array<bool, 2> log_ended_{};
+  bool log_stuck_ = false;  // it could not be written to; nothing is read from the job meanwhile
 };
 
 }  // namespace baton

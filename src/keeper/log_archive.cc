@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,13 +28,6 @@ Result<> ForChunks(int file, uint64_t first_chunk, uint64_t end,
     BATON_CHECKED(each(at / kLogChunk, buffer));
   }
   return {};
-}
-
-Result<bool> IsRegular(const std::string& path) {
-  struct stat status{};
-  const int stated = stat(path.c_str(), &status);
-  if (const int error = errno; stated != 0) return ErrnoError(error, "{}", path);
-  return S_ISREG(status.st_mode);
 }
 
 Result<> CheckChunks(int file, const std::string& path, const pb::LogState& state) {
@@ -73,7 +65,7 @@ Result<> CopyLog(const std::string& archive, const pb::LogState& state, const st
 Result<pb::LogState> ArchiveLog(const std::string& log, uint64_t bytes, const pb::LogState& previous,
                                 const std::string& archive) {
   pb::LogState state;
-  BATON_TRY(const bool regular, IsRegular(log));
+  BATON_TRY(const bool regular, IsRegularFile(log));
   state.set_not_kept(!regular);
   if (!regular) return state;
   // A log that is shorter than it was: only by hand. Then all of it is taken.
@@ -99,7 +91,7 @@ Result<> VerifyLog(const std::string& archive, const pb::LogState& state) {
 
 Result<> RestoreLog(const std::string& archive, const pb::LogState& state, const std::string& log) {
   if (state.not_kept()) return {};
-  const auto regular = IsRegular(log);
+  const auto regular = IsRegularFile(log);
   if (regular && !*regular) return {};
   const auto file = OpenFile(log, O_RDWR);
   if (file && CheckChunks(file->get(), log, state)) return Truncate(file->get(), log, state.bytes());

@@ -15,6 +15,7 @@
 #include "keeper/spawners.h"
 #include "keeper/store_checkpointer.h"
 #include "keeper/workspace_plan.h"
+#include "store/job_lock.h"
 #include "workspace/host_files.h"
 
 namespace baton {
@@ -50,6 +51,23 @@ std::string StoreOf(const RunRequest& request, const std::optional<pb::RunRecord
 
 void ReportDamage(uint64_t number, const Error& why) {
   std::cerr << fmt::format("baton: checkpoint {} is damaged, trying an older one: {}\n", number, why.ToString());
+}
+
+struct FoundCheckpoint {
+  JobLock lock;
+  SavedCheckpoint saved;
+};
+
+// Locks the job's checkpoints, if there are any: a name that was mistyped must not make a store.
+Result<FoundCheckpoint> FindCheckpoint(const std::string& store_dir, const std::string& name) {
+  BATON_TRY(const auto numbers, DirectoryStore(store_dir).List(name));
+  if (numbers.empty()) {
+    return MakeError(ErrorCode::kNotFound, "there is no checkpoint of '{}' in {} (another place: --store)", name,
+                     store_dir);
+  }
+  BATON_TRY(JobLock lock, JobLock::Take(store_dir, name));
+  BATON_TRY(SavedCheckpoint saved, LoadNewestGood(store_dir, name, ReportDamage));
+  return FoundCheckpoint{.lock = std::move(lock), .saved = std::move(saved)};
 }
 
 // The record of the attempt to come.
@@ -131,7 +149,12 @@ Result<std::unique_ptr<UnitRestore>> Rebuild(Engine* engine, const ImageReader& 
 }
 
 // Makes the processes again under a keeper, which then holds them to their end.
-Result<JobEnd> GoOn(const RunRequest& request, RunLock lock, pb::RunRecord record, SavedCheckpoint saved,
+struct Locks {
+  RunLock run;
+  JobLock store;
+};
+
+Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record, SavedCheckpoint saved,
                     CheckpointBase base) {
   BATON_TRY(UniqueFd signals, TakeSignals());
   BATON_TRY(const auto engine, MakeEngine("native"));
@@ -143,14 +166,14 @@ Result<JobEnd> GoOn(const RunRequest& request, RunLock lock, pb::RunRecord recor
   BATON_TRY(Capsule capsule, Capsule::Create(options));
   BATON_CHECKED(NoteOwners(&record, capsule.init_pid()));
   BATON_TRY(auto keeper, Keeper::Create({.paths = request.paths,
-                                         .lock = std::move(lock),
+                                         .lock = std::move(locks.run),
+                                         .store_lock = std::move(locks.store),
                                          .signals = std::move(signals),
                                          .record = std::move(record),
                                          .log = std::move(log),
                                          .capsule = std::move(capsule)}));
   CapsuleSpawner spawner(&keeper->capsule());
   BATON_TRY(const auto restore, Rebuild(engine.get(), *saved.image, &spawner, keeper->log()));
-  keeper->log().CloseJobSide();
   BATON_CHECKED(keeper->capsule().WatchRoot(summary.root_pid));
   keeper->record().set_job_pid(restore->root_pid());
   BATON_CHECKED(keeper->SaveRecord());
@@ -167,19 +190,20 @@ Result<JobEnd> ResumeJob(RunRequest request) {
   const std::string& name = request.spec.name();
   BATON_CHECKED(CheckRunName(name));
   const bool was_known = std::ranges::binary_search(ListRuns(request.paths).value_or(std::vector<std::string>{}), name);
-  BATON_TRY(RunLock lock, RunLock::Take(request.paths, name));
+  BATON_TRY(RunLock run_lock, RunLock::Take(request.paths, name));
   BATON_TRY(const auto known, KnownRecord(request.paths, name));
   BATON_CHECKED(AwaitPredecessor(known));
   const std::string store_dir = StoreOf(request, known);
-  auto saved = LoadNewestGood(store_dir, name, ReportDamage);
-  if (!saved) {
+  auto found = FindCheckpoint(store_dir, name);
+  if (!found) {
     // A name that was mistyped must not leave a run behind.
     if (!was_known) RemoveEmptyRun(request.paths, name);
-    return saved.Fail("run '{}' cannot be resumed", name);
+    return found.Fail("run '{}' cannot be resumed", name);
   }
-  pb::RunRecord record = NextRecord(request, known, *saved, store_dir);
-  BATON_TRY(CheckpointBase base, BringBackFiles(request.paths, record, *saved));
-  return GoOn(request, std::move(lock), std::move(record), std::move(*saved), std::move(base));
+  pb::RunRecord record = NextRecord(request, known, found->saved, store_dir);
+  BATON_TRY(CheckpointBase base, BringBackFiles(request.paths, record, found->saved));
+  return GoOn(request, {.run = std::move(run_lock), .store = std::move(found->lock)}, std::move(record),
+              std::move(found->saved), std::move(base));
 }
 
 }  // namespace baton

@@ -5,7 +5,7 @@
 
 #include "base/result.h"
 #include "keeper/keeper.h"
-#include "keeper/run_job.h"
+#include "keeper/run_request.h"
 
 namespace baton {
 

@@ -95,17 +95,18 @@ Result<JobEnd> StartFresh(RunRequest request) {
   if (request.spec.argv().empty()) return MakeError(ErrorCode::kInvalidArgument, "no command given");
   BATON_TRY(NamedRun run, TakeRunName(request.paths, request.spec.name(), request.spec.argv(0), request.replace));
   BATON_TRY(pb::RunRecord record, NewRecord(request, run.name));
+  BATON_TRY(JobLock store_lock, JobLock::Take(record.store_dir(), run.name));
   BATON_CHECKED(ClearStore(request, record));
   if (record.spec().files() == pb::JobSpec::WORK) BATON_CHECKED(FreshTmp(request.paths.tmp_dir(run.name)));
   BATON_CHECKED(CheckWorkspaceOf(request.paths, record));
   BATON_TRY(UniqueFd signals, TakeSignals());
   BATON_TRY(JobLog log, JobLog::Open(record.output_path(), 0));
   BATON_TRY(Capsule capsule, Capsule::Create(CapsuleOptionsFor(request.paths, record, log)));
-  log.CloseJobSide();
   BATON_CHECKED(NoteOwners(&record, capsule.init_pid()));
   BATON_CHECKED(SaveRunRecord(request.paths, record));
   BATON_TRY(auto keeper, Keeper::Create({.paths = request.paths,
                                          .lock = std::move(run.lock),
+                                         .store_lock = std::move(store_lock),
                                          .signals = std::move(signals),
                                          .record = std::move(record),
                                          .log = std::move(log),

@@ -1,6 +1,7 @@
 #include "keeper/saved_checkpoint.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <ranges>
 #include <thread>
 #include <vector>
@@ -11,6 +12,14 @@
 #include "workspace/manifest.h"
 
 namespace baton {
+namespace {
+
+// EIO is a disk that has lost it. Anything else may go over, and an older checkpoint would throw work away.
+bool IsDamage(const Error& error) {
+  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kNotFound || error.saved_errno() == EIO;
+}
+
+}  // namespace
 
 Result<SavedCheckpoint> LoadCheckpoint(const DirectoryStore& store, const std::string& store_dir,
                                        const std::string& job, uint64_t number) {
@@ -21,6 +30,7 @@ Result<SavedCheckpoint> LoadCheckpoint(const DirectoryStore& store, const std::s
     return MakeError(ErrorCode::kCorrupt, "{} is checkpoint {} of '{}'", path, saved.record.note().number(),
                      saved.record.spec().name());
   }
+  BATON_CHECKED(CheckDigests(path, saved.record));
   BATON_TRY(saved.image, ImageReader::Open(ImageDirectory(path)));
   BATON_CHECKED(saved.image->Verify(std::max(1U, std::thread::hardware_concurrency())));
   BATON_CHECKED(VerifyLog(LogArchive(store_dir, job), saved.record.log()));
@@ -34,15 +44,10 @@ Result<SavedCheckpoint> LoadNewestGood(const std::string& store_dir, const std::
                                        const std::function<void(uint64_t number, const Error& why)>& on_damaged) {
   const DirectoryStore store(store_dir);
   BATON_TRY(const std::vector<uint64_t> numbers, store.List(job));
-  if (numbers.empty()) {
-    return MakeError(ErrorCode::kNotFound, "there is no checkpoint of '{}' in {} (another place: --store)", job,
-                     store_dir);
-  }
   for (const uint64_t number : std::views::reverse(numbers)) {
     auto saved = LoadCheckpoint(store, store_dir, job, number);
     if (saved) return saved;
-    const ErrorCode code = saved.error().code();
-    if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return saved.Fail("checkpoint {}", number);
+    if (!IsDamage(saved.error())) return saved.Fail("checkpoint {}", number);
     on_damaged(number, saved.error());
   }
   return MakeError(ErrorCode::kCorrupt, "none of the {} checkpoints of '{}' in {} is whole", numbers.size(), job,

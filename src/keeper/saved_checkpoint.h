@@ -27,8 +27,8 @@ struct SavedCheckpoint {
 Result<SavedCheckpoint> LoadCheckpoint(const DirectoryStore& store, const std::string& store_dir,
                                        const std::string& job, uint64_t number);
 
-// The newest that is good; `on_damaged` hears of every newer one that is not. kNotFound if the store has none, kCorrupt
-// if all are damaged.
+// The newest that is good; `on_damaged` hears of every newer one that is not. kCorrupt if there is none
+// or all are damaged.
 Result<SavedCheckpoint> LoadNewestGood(const std::string& store_dir, const std::string& job,
                                        const std::function<void(uint64_t number, const Error& why)>& on_damaged);
 

@@ -145,7 +145,7 @@ Result<> StoreCheckpointer::Pause(Current& current) {
   CaptureRequest request{
       .scope = CaptureRequest::Scope::kCapsule,
       .pid = keeper_->capsule().init_pid(),
-      .externals = {{"stdin", STDIN_FILENO}, {"stdout", log.stdout_pipe()}, {"stderr", log.stderr_pipe()}}};
+      .externals = {{"stdin", STDIN_FILENO}, {"stdout", log.job_stdout()}, {"stderr", log.job_stderr()}}};
   BATON_TRY(current.capture, engine_->BeginCapture(std::move(request)));
   BATON_CHECKED(current.capture->Prepare());
   BATON_CHECKED(current.capture->Stop());
@@ -196,6 +196,7 @@ Result<> StoreCheckpointer::WriteOut(Current& current) {
   note.set_threads(stats.threads);
   note.set_bytes(note.bytes() + DirectoryBytes(ImageDirectory(current.place->path())));
   note.set_total_us(Microseconds(std::chrono::steady_clock::now() - current.begin));
+  BATON_CHECKED(NoteDigests(current.place->path(), &record));
   BATON_CHECKED(SaveCheckpointRecord(current.place->path(), record));
   BATON_CHECKED(FailPoint("checkpoint.commit"));
   BATON_CHECKED(current.place->Commit());

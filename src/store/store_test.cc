@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "store/directory_store.h"
+#include "store/job_lock.h"
 
 namespace baton {
 namespace {
@@ -121,6 +122,20 @@ TEST_F(StoreTest, OddNamesAreNotCheckpoints) {
 
 TEST_F(StoreTest, NoPlaceAtTheRoot) {
   EXPECT_EQ(PendingDirectory::Create("/").error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(StoreTest, AJobHasOneKeeperAtATime) {
+  {
+    auto held = JobLock::Take(root_ + "/new", "job");
+    ASSERT_TRUE(held) << held.error().ToString();
+    const auto refused = JobLock::Take(root_ + "/new", "job");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), ErrorCode::kConflict);
+    EXPECT_THAT(refused.error().ToString(), HasSubstr(fmt::format("process {}", getpid())));
+    EXPECT_TRUE(JobLock::Take(root_ + "/new", "another"));
+    EXPECT_TRUE(store().List("job").value().empty()) << "the lock looks like a checkpoint";
+  }
+  EXPECT_TRUE(JobLock::Take(root_ + "/new", "job"));
 }
 
 }  // namespace

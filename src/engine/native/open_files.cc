@@ -47,8 +47,11 @@ std::string NameOf(const FdFacts& file) {
                      comm ? *comm : "?", file.fd, file.link, file.status.st_mode, file.fs_magic);
 }
 
-bool IsOtherEndOrSame(const ExternalFd& external, const FdFacts& file) {
-  if (SameFile(getpid(), external.fd, file.host_pid, file.fd)) return true;
+bool IsSame(const ExternalFd& external, const FdFacts& file) {
+  return SameFile(getpid(), external.fd, file.host_pid, file.fd);
+}
+
+bool IsOfSamePipe(const ExternalFd& external, const FdFacts& file) {
   struct stat status{};
   return file.IsFifo() && fstat(external.fd, &status) == 0 && S_ISFIFO(status.st_mode) &&
          status.st_ino == file.status.st_ino && status.st_dev == file.status.st_dev;
@@ -109,9 +112,13 @@ Result<uint32_t> OpenFiles::Add(UniqueFd fd) {
 }
 
 void OpenFiles::MatchExternals(const std::vector<ExternalFd>& externals) {
+  // The very same open file is meant before another one of the same pipe: stdout and stderr may be one pipe.
+  const auto find = [&externals](bool (*fits)(const ExternalFd&, const FdFacts&), const FdFacts& file) {
+    return std::ranges::find_if(externals, [&](const ExternalFd& external) { return fits(external, file); });
+  };
   for (const FdFacts& file : files_) {
-    const auto match =
-        std::ranges::find_if(externals, [&](const ExternalFd& external) { return IsOtherEndOrSame(external, file); });
+    auto match = find(IsSame, file);
+    if (match == externals.end()) match = find(IsOfSamePipe, file);
     if (match != externals.end()) external_names_[file.id] = match->name;
   }
 }
