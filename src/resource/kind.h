@@ -5,8 +5,8 @@
 // Capture: every open file description of the unit ("open file" for short: what dup and fork share) is claimed by
 // exactly one kind, which turns it into a record. Everything that can be refused is refused in Check, before anything
 // is touched. Restore: the open file is made in the *holder*, a blank process inside the target's namespaces, by system
-// calls made in it; the core then copies it into every process that had it, with its number and close-on-exec flag. Arm
-// runs last, when every process has all its descriptors.
+// calls made in it; Connect joins those of one kind that belong together; the core then copies each into every process
+// that had it, with its number and close-on-exec flag. Arm runs last, when every process has all its descriptors.
 //
 // Kinds never include one another; what two need moves to resource/common or task.
 #pragma once
@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "image/reader.h"
 #include "proc/fdinfo.h"
 #include "task/remote_syscalls.h"
@@ -41,9 +42,9 @@ struct FdUser {
 
 // What is known of an open file from outside.
 struct FdFacts {
-  uint32_t id = 0;     // unique in the unit, stable in the image
-  pid_t host_pid = 0;  // one of its holders, as we see it, and the descriptor there
-  int fd = -1;
+  uint32_t id = 0;        // unique in the unit, stable in the image
+  pid_t host_pid = 0;     // one of its holders, as we see it, and the descriptor there
+  int fd = -1;            // -1: nobody has a descriptor, it is carried by another open file of that process
   std::string link;       // /proc/PID/fd/N
   struct stat status{};   // fstat of it
   uint64_t fs_magic = 0;  // fstatfs f_type; 0 if unknown
@@ -68,6 +69,8 @@ class CaptureContext {
   virtual std::span<const FdFacts> files() const = 0;
   // The open file behind a descriptor of a process of the unit (its host pid), if it is one.
   virtual const FdFacts* Find(pid_t host_pid, int fd) const = 0;
+  // The open file behind a descriptor of our own (one that ResourceKind::Carried gave, or another copy), if it is one.
+  virtual const FdFacts* FindCopy(int own_fd) const = 0;
   // The number the unit uses for a process that we see as `host_pid`; none if it is not in the unit.
   virtual std::optional<pid_t> NsPid(pid_t host_pid) const = 0;
   // Is this one of the unit's own pids (as the unit sees it)?
@@ -76,6 +79,8 @@ class CaptureContext {
   virtual void AddContent(std::string space, std::vector<std::byte> bytes) = 0;
   // Whether it has been added already: several open files may be one file.
   virtual bool HasContent(std::string_view) const { return false; }
+  // What a kind has found out about an open file (by its id), for its later calls of the same capture; empty at first.
+  virtual std::shared_ptr<const void>& Memo(uint32_t id) const = 0;
   // Content that is too large for memory is not asked for here: kinds refuse it in Check.
 };
 
@@ -94,6 +99,13 @@ class RestoreContext {
   virtual Result<UniqueFd> CopyFromHolder(int fd) = 0;
   // Where a path of the capture is now (--map-path, a workspace in another place).
   virtual std::string MapPath(const std::string& path) = 0;
+  // The descriptor in the holder of another open file, of any kind. REQUIRES: called from Connect. kCorrupt if there is
+  // none.
+  virtual Result<int> Made(uint32_t id) = 0;
+  // System calls in the process with this number (as the unit sees it), for what the kernel notes of the caller
+  // (SO_PEERCRED). It is blank; what is opened in it is gone when its own descriptors are put in place. Arguments are
+  // reset. kNotFound if the unit has no such process.
+  virtual Result<RemoteSyscalls*> Process(pid_t ns_pid) = 0;
 };
 
 // One process of the unit, all descriptors in place, still standing.
@@ -106,6 +118,13 @@ class ArmContext {
   virtual RemoteSyscalls& holder() = 0;
 };
 
+// An open file that Restore has made.
+struct MadeFile {
+  uint32_t id = 0;
+  std::string_view payload;
+  int fd = -1;  // in the holder
+};
+
 class ResourceKind {
  public:
   virtual ~ResourceKind() = default;
@@ -115,12 +134,18 @@ class ResourceKind {
   virtual uint32_t Version() const { return 1; }
   // Is this open file of this kind? Must not fail and not look beyond `file`.
   virtual bool Claims(const FdFacts& file) const = 0;
+  // Open files that may have no other descriptor any more than those on their way in this one (a socket's queue):
+  // copies of them. Asked before Check.
+  virtual Result<std::vector<UniqueFd>> Carried(const FdFacts& file, CaptureContext& context) const;
   // Can this one be saved? kNotSupported with what it is and what to do; process and descriptor are added by the core.
   virtual Result<> Check(const FdFacts& file, const CaptureContext& context) const;
   // The record's payload (the kind's own .proto).
   virtual Result<std::string> Capture(const FdFacts& file, CaptureContext& context) const = 0;
   // Makes the open file; returns its number in the holder. `id` as at capture.
   virtual Result<int> Restore(std::string_view payload, uint32_t id, RestoreContext& context) const = 0;
+  // All open files of this kind, once every open file of every kind has been made and before any process has one: what
+  // connects them with each other. A descriptor may be replaced (dup3), as long as it keeps its number.
+  virtual Result<> Connect(std::span<const MadeFile> files, RestoreContext& context) const;
   // Names of kinds that must be restored before this one (epoll: everything it watches is only needed in Arm, so none).
   virtual std::vector<std::string_view> DependsOn() const { return {}; }
   // Last step before the tasks run, for what can only be set in the process itself.
@@ -131,6 +156,10 @@ class ResourceKind {
   virtual Result<std::string> Describe(std::string_view payload) const = 0;
 };
 
+inline Result<std::vector<UniqueFd>> ResourceKind::Carried(const FdFacts&, CaptureContext&) const {
+  return std::vector<UniqueFd>();
+}
+inline Result<> ResourceKind::Connect(std::span<const MadeFile>, RestoreContext&) const { return {}; }
 inline Result<> ResourceKind::Check(const FdFacts&, const CaptureContext&) const { return {}; }
 inline Result<> ResourceKind::Arm(std::string_view, std::span<const FdUser>, ArmContext&) const { return {}; }
 inline Result<> ResourceKind::Probe() const { return {}; }

@@ -112,7 +112,7 @@ class OwnMapping {
 }  // namespace
 
 Result<std::unique_ptr<Holder>> Holder::Make(StubSpawner& spawner, const std::vector<pid_t>& avoid,
-                                             const BootArea& boot, const UnitImage& image) {
+                                             const BootArea& boot, const UnitImage& image, BlankProcesses& blanks) {
   BATON_CHECKED(FailPoint("restore.holder"));
   pid_t number = kHighestHelper;
   for (int attempt = 0; attempt < kTries; ++attempt, --number) {
@@ -123,7 +123,7 @@ Result<std::unique_ptr<Holder>> Holder::Make(StubSpawner& spawner, const std::ve
     BATON_TRY(std::unique_ptr<BlankTask> task, BlankTask::TakeStub(*host_pid, number, boot));
     const auto pid_fd = static_cast<int>(syscall(SYS_pidfd_open, *host_pid, 0));
     if (const int error = errno; pid_fd < 0) return ErrnoError(error, "pidfd of the holder");
-    std::unique_ptr<Holder> holder(new Holder(std::move(task), UniqueFd(pid_fd), image));
+    std::unique_ptr<Holder> holder(new Holder(std::move(task), UniqueFd(pid_fd), image, blanks));
     holder->sources_.holder_ns_pid = number;
     BATON_CHECKED(holder->holder().Do("close", SYS_close_range, 0, ~0U, 0));
     BATON_CHECKED(holder->OpenMailbox());
@@ -176,6 +176,20 @@ Result<> Holder::MakeOpenFiles(const std::map<std::string, int>& externals) {
       if (file.external().empty() && file.kind() == kind->Name()) BATON_CHECKED(MakeOpenFile(file, externals));
     }
   }
+  for (const auto& kind : AllKinds()) BATON_CHECKED(ConnectOpenFiles(*kind));
+  return {};
+}
+
+Result<> Holder::ConnectOpenFiles(const ResourceKind& kind) {
+  std::vector<MadeFile> made;
+  for (const pb::OpenFileRecord& file : image_.files) {
+    if (!file.external().empty() || file.kind() != kind.Name()) continue;
+    made.push_back({file.id(), file.payload(), open_files_.at(file.id())});
+  }
+  if (made.empty()) return {};
+  holder().ResetArguments();
+  auto connected = kind.Connect(made, *this);
+  if (!connected) return connected.Fail("open files of kind {}", kind.Name());
   return {};
 }
 
@@ -238,6 +252,19 @@ Result<std::vector<std::byte>> Holder::Content(std::string_view space) {
   if (found == image_.contents.end()) return MakeError(ErrorCode::kNotFound, "content {}", space);
   const auto* bytes = reinterpret_cast<const std::byte*>(found->second.data());
   return std::vector<std::byte>(bytes, bytes + found->second.size());
+}
+
+Result<int> Holder::Made(uint32_t id) {
+  const auto made = open_files_.find(id);
+  if (made != open_files_.end() && made->second >= 0) return made->second;
+  return MakeError(ErrorCode::kCorrupt, "open file {} is not there", id);
+}
+
+Result<RemoteSyscalls*> Holder::Process(pid_t ns_pid) {
+  const auto blank = blanks_.find(ns_pid);
+  if (blank == blanks_.end()) return MakeError(ErrorCode::kNotFound, "process {}", ns_pid);
+  blank->second->calls().ResetArguments();
+  return &blank->second->calls();
 }
 
 Result<UniqueFd> Holder::CopyFromHolder(int fd) {

@@ -13,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "engine/engine.h"
 #include "engine/native/memory_restore.h"
+#include "engine/native/process_maker.h"
 #include "engine/native/unit_image.h"
 #include "resource/kind.h"
 #include "task/blank_task.h"
@@ -21,9 +22,9 @@ namespace baton {
 
 class Holder : public RestoreContext {
  public:
-  // A stub with a number that is not in `avoid`.
+  // A stub with a number that is not in `avoid`. `blanks`: the unit's processes; outlives the holder.
   static Result<std::unique_ptr<Holder>> Make(StubSpawner& spawner, const std::vector<pid_t>& avoid,
-                                              const BootArea& boot, const UnitImage& image);
+                                              const BootArea& boot, const UnitImage& image, BlankProcesses& blanks);
   ~Holder() override;
 
   // Gives the holder a copy of one of our descriptors; its number there.
@@ -46,17 +47,21 @@ class Holder : public RestoreContext {
   Result<std::vector<std::byte>> Content(std::string_view space) override;
   Result<UniqueFd> CopyFromHolder(int fd) override;
   std::string MapPath(const std::string& path) override { return path; }
+  Result<int> Made(uint32_t id) override;
+  Result<RemoteSyscalls*> Process(pid_t ns_pid) override;
 
  private:
-  Holder(std::unique_ptr<BlankTask> task, UniqueFd pid_fd, const UnitImage& image)
-      : task_(std::move(task)), pid_fd_(std::move(pid_fd)), image_(image) {}
+  Holder(std::unique_ptr<BlankTask> task, UniqueFd pid_fd, const UnitImage& image, BlankProcesses& blanks)
+      : task_(std::move(task)), pid_fd_(std::move(pid_fd)), image_(image), blanks_(blanks) {}
   Result<> OpenMailbox();
   Result<> MakeOpenFile(const pb::OpenFileRecord& file, const std::map<std::string, int>& externals);
+  Result<> ConnectOpenFiles(const ResourceKind& kind);
   Result<int> MakeObject(const ImageReader& reader, uint64_t object, uint64_t bytes, uint64_t page_bytes);
 
   std::unique_ptr<BlankTask> task_;
   UniqueFd pid_fd_;
   const UnitImage& image_;
+  BlankProcesses& blanks_;
   std::optional<UniqueFd> mailbox_;  // our end; the other is mailbox_fd_ in the holder
   int mailbox_fd_ = -1;
   std::map<std::string, int> shared_;

@@ -31,25 +31,23 @@ Result<UniqueFd> CopyDescriptor(int pid_fd, int fd) {
   return UniqueFd(copy);
 }
 
-bool SameFile(pid_t pid_a, int fd_a, pid_t pid_b, int fd_b) {
-  return syscall(SYS_kcmp, pid_a, pid_b, KCMP_FILE, fd_a, fd_b) == 0;
-}
+// Two descriptors of ours.
+bool SameFile(int a, int b) { return syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b) == 0; }
 
 std::string Identity(const FdFacts& file) {
-  return fmt::format("{}|{}|{}|{:o}", file.link, file.status.st_dev, file.status.st_ino,
+  return fmt::format("{}|{}|{:o}", file.status.st_dev, file.status.st_ino,
                      file.info.flags & ~static_cast<unsigned>(O_CLOEXEC));
 }
 
 // "process 12 (python3), descriptor 5 (anon_inode:[io_uring], mode 600, fs 0x...)"
 std::string NameOf(const FdFacts& file) {
   const auto comm = ReadComm(file.host_pid);
+  const std::string number = file.fd < 0 ? "one on its way in a socket" : fmt::format("{}", file.fd);
   return fmt::format("process {} ({}), descriptor {} ({}, mode {:o}, file system {:#x})", file.host_pid,
-                     comm ? *comm : "?", file.fd, file.link, file.status.st_mode, file.fs_magic);
+                     comm ? *comm : "?", number, file.link, file.status.st_mode, file.fs_magic);
 }
 
-bool IsSame(const ExternalFd& external, const FdFacts& file) {
-  return SameFile(getpid(), external.fd, file.host_pid, file.fd);
-}
+bool IsSame(const ExternalFd& external, const FdFacts& file) { return SameFile(external.fd, file.copy); }
 
 bool IsOfSamePipe(const ExternalFd& external, const FdFacts& file) {
   struct stat status{};
@@ -65,6 +63,7 @@ Result<> OpenFiles::Gather(const std::vector<Process>& processes, const std::vec
   for (const Process& process : processes) {
     if (!process.zombie) BATON_CHECKED(GatherProcess(process));
   }
+  BATON_CHECKED(GatherCarried());
   MatchExternals(externals);
   return {};
 }
@@ -84,20 +83,8 @@ Result<> OpenFiles::GatherDescriptor(const Process& process, int pid_fd, int fd)
   BATON_TRY(UniqueFd copy, CopyDescriptor(pid_fd, fd));
   BATON_TRY(FdFacts facts, GatherFacts(process.host_pid, fd, copy.get()));
   const bool close_on_exec = (facts.info.flags & O_CLOEXEC) != 0;
-  const auto [begin, end] = by_identity_.equal_range(Identity(facts));
-  auto same = std::find_if(begin, end, [&](const auto& entry) {
-    const FdFacts& other = files_[entry.second];
-    return SameFile(other.host_pid, other.fd, process.host_pid, fd);
-  });
-  size_t index = files_.size();
-  if (same != end) {
-    index = same->second;
-  } else {
-    facts.id = static_cast<uint32_t>(index + 1);
-    by_identity_.emplace(Identity(facts), index);
-    files_.push_back(std::move(facts));
-    copies_.push_back(std::move(copy));
-  }
+  const std::optional<size_t> known = IndexOf(facts);
+  const size_t index = known ? *known : Remember(std::move(facts), std::move(copy));
   files_[index].users.push_back({process.ns_pid, fd, close_on_exec, process.host_pid});
   by_descriptor_[{process.host_pid, fd}] = index;
   return {};
@@ -105,10 +92,42 @@ Result<> OpenFiles::GatherDescriptor(const Process& process, int pid_fd, int fd)
 
 Result<uint32_t> OpenFiles::Add(UniqueFd fd) {
   BATON_TRY(FdFacts facts, GatherFacts(getpid(), fd.get(), fd.get()));
-  facts.id = static_cast<uint32_t>(files_.size() + 1);
+  return static_cast<uint32_t>(Remember(std::move(facts), std::move(fd)) + 1);
+}
+
+// Also what is carried by the carried.
+Result<> OpenFiles::GatherCarried() {
+  for (size_t i = 0; i < files_.size(); ++i) {
+    std::string trouble;
+    const ResourceKind* kind = ClaimedBy(files_[i], trouble);
+    if (kind == nullptr) continue;
+    auto carried = kind->Carried(files_[i], *this);
+    if (!carried) return carried.Fail("{}", NameOf(files_[i]));
+    for (UniqueFd& copy : *carried) {
+      BATON_TRY(FdFacts facts, GatherFacts(getpid(), copy.get(), copy.get()));
+      if (IndexOf(facts)) continue;
+      facts.host_pid = files_[i].host_pid;
+      facts.fd = -1;
+      Remember(std::move(facts), std::move(copy));
+    }
+  }
+  return {};
+}
+
+std::optional<size_t> OpenFiles::IndexOf(const FdFacts& facts) const {
+  const auto [begin, end] = by_identity_.equal_range(Identity(facts));
+  const auto same =
+      std::find_if(begin, end, [&](const auto& entry) { return SameFile(files_[entry.second].copy, facts.copy); });
+  return same == end ? std::nullopt : std::optional(same->second);
+}
+
+size_t OpenFiles::Remember(FdFacts facts, UniqueFd copy) {
+  const size_t index = files_.size();
+  facts.id = static_cast<uint32_t>(index + 1);
+  by_identity_.emplace(Identity(facts), index);
   files_.push_back(std::move(facts));
-  copies_.push_back(std::move(fd));
-  return files_.back().id;
+  copies_.push_back(std::move(copy));
+  return index;
 }
 
 void OpenFiles::MatchExternals(const std::vector<ExternalFd>& externals) {
@@ -192,6 +211,13 @@ std::vector<pb::DescriptorRecord> OpenFiles::DescriptorsOf(pid_t ns_pid) const {
 const FdFacts* OpenFiles::Find(pid_t host_pid, int fd) const {
   const auto found = by_descriptor_.find({host_pid, fd});
   return found == by_descriptor_.end() ? nullptr : &files_[found->second];
+}
+
+const FdFacts* OpenFiles::FindCopy(int own_fd) const {
+  const auto facts = GatherFacts(getpid(), own_fd, own_fd);
+  if (!facts) return nullptr;
+  const std::optional<size_t> index = IndexOf(*facts);
+  return index ? &files_[*index] : nullptr;
 }
 
 std::optional<pid_t> OpenFiles::NsPid(pid_t host_pid) const {

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,24 +45,30 @@ class OpenFiles : public CaptureContext {
 
   std::span<const FdFacts> files() const override { return files_; }
   const FdFacts* Find(pid_t host_pid, int fd) const override;
+  const FdFacts* FindCopy(int own_fd) const override;
   std::optional<pid_t> NsPid(pid_t host_pid) const override;
   bool HasProcess(pid_t ns_pid) const override;
   bool HasContent(std::string_view space) const override;
   void AddContent(std::string space, std::vector<std::byte> bytes) override;
+  std::shared_ptr<const void>& Memo(uint32_t id) const override { return memos_[id]; }
 
  private:
   Result<> GatherProcess(const Process& process);
   Result<> GatherDescriptor(const Process& process, int pid_fd, int fd);
+  Result<> GatherCarried();
+  std::optional<size_t> IndexOf(const FdFacts& facts) const;
+  size_t Remember(FdFacts facts, UniqueFd copy);
   void MatchExternals(const std::vector<ExternalFd>& externals);
   const ResourceKind* ClaimedBy(const FdFacts& file, std::string& trouble) const;
 
   std::vector<Process> processes_;
   std::vector<FdFacts> files_;
   std::vector<UniqueFd> copies_;
-  std::multimap<std::string, size_t> by_identity_;         // link and inode -> index in files_
+  std::multimap<std::string, size_t> by_identity_;         // inode and flags -> index in files_
   std::map<std::pair<pid_t, int>, size_t> by_descriptor_;  // (host pid, fd) -> index
   std::map<uint32_t, std::string> external_names_;         // file id -> name
   Contents contents_;
+  mutable std::map<uint32_t, std::shared_ptr<const void>> memos_;  // by file id
 };
 
 }  // namespace baton

@@ -33,7 +33,7 @@ Result<> NativeRestore::Rebuild() {
   BATON_CHECKED(FailPoint("restore.begin"));
   BATON_CHECKED(MakeProcesses(image_, boot_, request_, blanks_));
   root_host_pid_ = blanks_.at(static_cast<pid_t>(image_.unit.root_pid()))->host_pid();
-  BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_));
+  BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_, blanks_));
   BATON_CHECKED(holder_->PassSegments(*request_.image));
   BATON_CHECKED(holder_->MakeOpenFiles(request_.externals));
   BATON_CHECKED(holder_->MakeSharedMemory(*request_.image));

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +35,12 @@ class FakeCapture : public CaptureContext {
         std::ranges::find_if(unit, [&](const FdFacts& file) { return file.host_pid == host_pid && file.fd == fd; });
     return found == unit.end() ? nullptr : &*found;
   }
+  const FdFacts* FindCopy(int own_fd) const override {
+    const auto found = std::ranges::find_if(unit, [&](const FdFacts& file) {
+      return syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, file.copy, own_fd) == 0;
+    });
+    return found == unit.end() ? nullptr : &*found;
+  }
   std::optional<pid_t> NsPid(pid_t host_pid) const override {
     const auto found = processes.find(host_pid);
     if (found == processes.end()) return std::nullopt;
@@ -44,9 +53,14 @@ class FakeCapture : public CaptureContext {
     contents[std::move(space)] = std::move(bytes);
   }
 
+  std::shared_ptr<const void>& Memo(uint32_t id) const override { return memos_[id]; }
+
   std::vector<FdFacts> unit;
   std::map<pid_t, pid_t> processes{{getpid(), getpid()}};  // as we see it -> as the unit does
   std::map<std::string, std::vector<std::byte>> contents;
+
+ private:
+  mutable std::map<uint32_t, std::shared_ptr<const void>> memos_;
 };
 
 }  // namespace baton
