@@ -1,7 +1,8 @@
 // One interface over many checkpointers (design.md 11; XtreemOS' "common kernel checkpointer API" had the same aim).
 // An engine turns a *unit* (all processes of a job on one machine) into an image, and an image back into a unit.
 //
-// Saving, in this order:   Begin -> Prepare -> Stop -> Capture -> Resume | Kill -> Write
+// Saving, in this order:   Begin -> Prepare -> Stop -> Capture -> Resume -> Write
+//                     or     Begin -> Prepare -> Stop -> Capture -> Write -> Kill    (CaptureRequest::ends_with_kill)
 //   Prepare runs beside the program; from Stop to Resume the program stands still; Write needs the program no more and
 //   may run on another thread. Destroying a Capture at any moment lets the program go on as if nothing had been.
 // Restoring:               Begin -> Rebuild -> Go
@@ -46,6 +47,8 @@ struct CaptureRequest {
   std::vector<ExternalFd> externals;
   // The unit's session, process group or terminal may be those of whoever restores it.
   bool shell_job = false;
+  // It will be killed: Write comes before Kill and reads the memory from the unit itself, which stands still until then.
+  bool ends_with_kill = false;
 };
 
 struct CaptureStats {

@@ -46,6 +46,7 @@ Result<> SegmentWriter::OpenNext() {
   segments_.emplace_back();
   file_bytes_.push_back(0);
   content_bytes_ = 0;
+  write_back_started_ = 0;
   return {};
 }
 
@@ -65,7 +66,18 @@ Result<> SegmentWriter::WriteBlock(std::span<const std::byte> block) {
   entry.set_stored_bytes(static_cast<uint32_t>(stored.size()));
   entry.set_checksum(Checksum64(stored));
   file_bytes_.back() += stored.size();
+  StartWriteBack();
   return {};
+}
+
+// So that the disk works while we go on, and Finish finds little left to wait for.
+void SegmentWriter::StartWriteBack() {
+  constexpr uint64_t kStep = uint64_t{8} << 20;
+  const uint64_t end = file_bytes_.back();
+  if (end - write_back_started_ < kStep) return;
+  sync_file_range(file_->get(), static_cast<off_t>(write_back_started_), static_cast<off_t>(end - write_back_started_),
+                  SYNC_FILE_RANGE_WRITE);
+  write_back_started_ = end;
 }
 
 Result<> SegmentWriter::CloseCurrent() {

@@ -38,13 +38,15 @@ class SegmentWriter {
  private:
   Result<> OpenNext();
   Result<> WriteBlock(std::span<const std::byte> block);
+  void StartWriteBack();
   Result<> CloseCurrent();
 
   std::string directory_;
   int zstd_level_;
   std::optional<UniqueFd> file_;
-  std::vector<std::byte> tail_;  // the block that is being filled
-  uint64_t content_bytes_ = 0;   // in the current segment, the tail included
+  std::vector<std::byte> tail_;      // the block that is being filled
+  uint64_t content_bytes_ = 0;       // in the current segment, the tail included
+  uint64_t write_back_started_ = 0;  // up to here of the current file
   std::vector<std::byte> compressed_;
   std::vector<uint64_t> file_bytes_;
   std::vector<pb::Segment> segments_;

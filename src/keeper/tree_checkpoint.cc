@@ -78,7 +78,8 @@ Result<TreeCheckpointReport> CheckpointTree(const TreeCheckpointRequest& request
   BATON_TRY(const auto capture, engine->BeginCapture({.scope = CaptureRequest::Scope::kTree,
                                                       .pid = request.pid,
                                                       .externals = externals.externals,
-                                                      .shell_job = request.shell_job}));
+                                                      .shell_job = request.shell_job,
+                                                      .ends_with_kill = !request.leave_running}));
   BATON_CHECKED(Save(capture.get(), request, signals.get()));
   if (!request.leave_running) {
     if (auto killed = capture->Kill(); !killed) {

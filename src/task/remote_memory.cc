@@ -38,6 +38,21 @@ Result<> ReadRemote(pid_t pid, RemotePtr<> address, std::span<std::byte> bytes) 
   return {};
 }
 
+Result<> WriteRemote(pid_t pid, RemotePtr<> address, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    iovec local{const_cast<std::byte*>(bytes.data()), bytes.size()};
+    iovec remote{reinterpret_cast<void*>(address.value()), bytes.size()};
+    const ssize_t put = process_vm_writev(pid, &local, 1, &remote, 1, 0);
+    if (const int error = errno; put < 0) {
+      if (error == ESRCH) return Error(ErrorCode::kTaskGone, error, fmt::format("process {}", pid));
+      return ErrnoError(error, "write at {:#x} of process {}", address.value(), pid);
+    }
+    bytes = bytes.subspan(static_cast<size_t>(put));
+    address = address + static_cast<uint64_t>(put);
+  }
+  return {};
+}
+
 Result<RemoteMemory> RemoteMemory::Open(pid_t pid) {
   auto fd = OpenFile(fmt::format("/proc/{}/mem", pid), O_RDWR);
   if (!fd && fd.error().code() == ErrorCode::kNotFound) {

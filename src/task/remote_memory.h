@@ -20,6 +20,9 @@ Result<> ReadRemote(pid_t pid, RemotePtr<> address, std::span<std::byte> bytes);
 // As much of it as is mapped: the number of bytes read from the start.
 Result<size_t> ReadRemotePrefix(pid_t pid, RemotePtr<> address, std::span<std::byte> bytes);
 
+// All bytes or an error. Does not write where the process may not. Any thread may call it.
+Result<> WriteRemote(pid_t pid, RemotePtr<> address, std::span<const std::byte> bytes);
+
 template <typename T>
 Result<T> ReadRemoteValue(pid_t pid, RemotePtr<T> address) {
   static_assert(std::is_trivially_copyable_v<T>);

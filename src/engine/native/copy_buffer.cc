@@ -47,8 +47,22 @@ Result<> CopyBuffer::AddChunk() {
   if (const int error = errno; start == MAP_FAILED) return ErrnoError(error, "memory for the copy");
   madvise(start, kMaxBlock, MADV_HUGEPAGE);
   madvise(start, kMaxBlock, MADV_POPULATE_WRITE);  // before Linux 5.14: faults come in the pause instead
-  chunks_.push_back({static_cast<std::byte*>(start), kMaxBlock, 0});
+  chunks_.push_back({static_cast<std::byte*>(start), kMaxBlock, 0, 0});
   return {};
+}
+
+// Whole huge pages only: to split one costs more than it gives.
+void CopyBuffer::Release(std::span<const std::byte> taken) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  for (Chunk& chunk : chunks_) {
+    const std::byte* end = taken.data() + taken.size();
+    if (taken.data() < chunk.start || end > chunk.start + chunk.bytes) continue;
+    const size_t done = static_cast<size_t>(end - chunk.start) / kHugePage * kHugePage;
+    if (done <= chunk.released) return;
+    madvise(chunk.start + chunk.released, done - chunk.released, MADV_DONTNEED);
+    chunk.released = done;
+    return;
+  }
 }
 
 Result<std::span<std::byte>> CopyBuffer::Take(size_t bytes) {

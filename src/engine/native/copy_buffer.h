@@ -1,7 +1,7 @@
 // Where pages go while the unit stands still: memory of ours, faulted in beforehand so that the pause is one pass of
 // copying and nothing else.
 //
-// Thread-safety: one thread writes; after that any may read.
+// Thread-safety: one thread writes; after that one may read and release.
 #pragma once
 
 #include <cstddef>
@@ -25,12 +25,15 @@ class CopyBuffer {
   // Contiguous room for `bytes` (at most kMaxBlock); valid until this object dies.
   static constexpr size_t kMaxBlock = size_t{64} << 20;
   Result<std::span<std::byte>> Take(size_t bytes);
+  // Gives back what was taken up to the end of `taken`; spans are released in the order of their taking.
+  void Release(std::span<const std::byte> taken);
 
  private:
   struct Chunk {
     std::byte* start;
     size_t bytes;
     size_t used;
+    size_t released;
   };
   Result<> AddChunk();
   std::vector<Chunk> chunks_;

@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "engine/native/memory_map.h"
 #include "engine/native/page_capture.h"
+#include "engine/native/page_fill.h"
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -151,7 +152,7 @@ class MemoryBuilder {
   }
 
   Result<> FillIn() {
-    std::vector<RemoteCall> reads;
+    PageFill fill(task_.host_pid(), SegmentFds());
     for (const Run& run : image_.Runs(ProcessSpace(process_.pid()))) {
       BATON_CHECKED(CheckInside(run));
       if (run.kind == RunKind::kZero) {
@@ -159,12 +160,25 @@ class MemoryBuilder {
         continue;
       }
       if (run.raw) {
-        reads.push_back(
-            {SYS_pread64,
-             {static_cast<uint64_t>(segments_.at(run.segment)), run.address, run.bytes(), run.file_offset}});
+        fill.Add(run.segment, run.file_offset, run.address, run.bytes());
       } else {
         BATON_CHECKED(Decompress(run));
       }
+    }
+    return fill.Run([this](std::span<const PageFill::Chunk> chunks) { return ReadInside(chunks); });
+  }
+
+  std::vector<int> SegmentFds() const {
+    std::vector<int> fds;
+    for (size_t i = 0; i < image_.segment_count(); ++i) fds.push_back(image_.SegmentFd(i));
+    return fds;
+  }
+
+  Result<> ReadInside(std::span<const PageFill::Chunk> chunks) {
+    std::vector<RemoteCall> reads;
+    for (const PageFill::Chunk& chunk : chunks) {
+      const auto segment = static_cast<uint64_t>(segments_.at(chunk.segment));
+      reads.push_back({SYS_pread64, {segment, chunk.address, chunk.bytes, chunk.offset}});
     }
     return RunReads(reads);
   }

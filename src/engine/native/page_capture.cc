@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr size_t kCopyBlock = size_t{8} << 20;
+constexpr size_t kScratch = size_t{1} << 20;  // stays in the processor's cache
 
 bool HasContentOfItsOwn(const pb::MappingRecord& mapping) {
   const bool special = mapping.backing() == pb::MappingRecord::VDSO || mapping.backing() == pb::MappingRecord::VVAR ||
@@ -46,12 +47,25 @@ Result<std::vector<PageRange>> ExistingPages(RemoteSyscalls& calls, const pb::Ma
   return ranges;
 }
 
+// /proc/PID/mem reads through missing permissions; process_vm_readv is faster but does not.
+Result<> ReadPages(pid_t pid, uint64_t start, std::span<std::byte> into, bool readable) {
+  const RemotePtr<> from(start);
+  if (readable) {
+    auto read = ReadRemote(pid, from, into);
+    return read ? std::move(read) : read.Fail("pages at {:#x}", start);
+  }
+  BATON_TRY(const RemoteMemory memory, RemoteMemory::Open(pid));
+  auto read = memory.Read(from, into);
+  return read ? std::move(read) : read.Fail("pages at {:#x}", start);
+}
+
 }  // namespace
 
 std::string ProcessSpace(int32_t pid) { return fmt::format("process:{}", pid); }
 std::string ObjectSpace(uint64_t object) { return fmt::format("shared:{:x}", object); }
 
 Result<> CopiedPages::Prepare(std::span<const pid_t> pids) {
+  if (in_place_) return {};
   uint64_t kib = 0;
   for (const pid_t pid : pids) {
     const auto status = ReadStatus(pid);
@@ -120,23 +134,42 @@ Result<> CopiedPages::CopyShared(const RemoteMemory& memory, RemoteSyscalls& cal
 
 Result<> CopiedPages::Copy(const RemoteMemory& memory, PageRange range, const std::string& space, uint64_t address,
                            bool readable) {
+  bytes_ += range.bytes();
+  if (in_place_) {
+    pieces_.push_back({space, address, {}, memory.pid(), range, readable});
+    return {};
+  }
   while (range.start < range.end) {
     const size_t size = std::min<uint64_t>(kCopyBlock, range.bytes());
     BATON_TRY(const std::span<std::byte> room, buffer_.Take(size));
-    // /proc/PID/mem reads through missing permissions; process_vm_readv is faster but does not.
-    auto copied = readable ? ReadRemote(memory.pid(), RemotePtr<>(range.start), room)
-                           : memory.Read(RemotePtr<>(range.start), room);
-    if (!copied) return copied.Fail("pages at {:#x}", range.start);
+    BATON_CHECKED(ReadPages(memory.pid(), range.start, room, readable));
     pieces_.push_back({space, address, room});
     range.start += size;
     address += size;
-    bytes_ += size;
   }
   return {};
 }
 
-Result<> CopiedPages::Write(ImageWriter& writer) const {
-  for (const Piece& piece : pieces_) BATON_CHECKED(writer.AddPages(piece.space, piece.address, piece.content));
+Result<> CopiedPages::Write(ImageWriter& writer) {
+  for (const Piece& piece : pieces_) {
+    if (piece.content.empty()) {
+      BATON_CHECKED(WriteFromPlace(writer, piece));
+    } else {
+      BATON_CHECKED(writer.AddPages(piece.space, piece.address, piece.content));
+      buffer_.Release(piece.content);
+    }
+  }
+  return {};
+}
+
+Result<> CopiedPages::WriteFromPlace(ImageWriter& writer, const Piece& piece) {
+  scratch_.resize(kScratch);
+  for (uint64_t done = 0; done < piece.place.bytes(); done += scratch_.size()) {
+    const std::span<std::byte> room =
+        std::span(scratch_).first(std::min<uint64_t>(kScratch, piece.place.bytes() - done));
+    BATON_CHECKED(ReadPages(piece.pid, piece.place.start + done, room, piece.readable));
+    BATON_CHECKED(writer.AddPages(piece.space, piece.address + done, room));
+  }
   return {};
 }
 

@@ -23,24 +23,31 @@ namespace baton {
 std::string ProcessSpace(int32_t pid);
 std::string ObjectSpace(uint64_t object);
 
-// Pages copied out of a unit, waiting to be written.
+// Pages copied out of a unit, waiting to be written; or, `in_place`, still in the unit, which stands until they are.
 class CopiedPages {
  public:
+  explicit CopiedPages(bool in_place) : in_place_(in_place) {}
+
   // Faults in room for about what the processes hold now. REQUIRES: before the freeze.
   Result<> Prepare(std::span<const pid_t> pids);
 
   // The private pages of all mappings of a process, and the shared memory objects it maps that were not copied yet.
   // `calls`: in that process, for what only it can tell (mincore).
   Result<> CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::ProcessRecord& process);
-  Result<> Write(ImageWriter& writer) const;
+  // Once: what is written is released.
+  Result<> Write(ImageWriter& writer);
   uint64_t bytes() const { return bytes_; }
 
  private:
   struct Piece {
     std::string space;
     uint64_t address;
-    std::span<const std::byte> content;
+    std::span<const std::byte> content;  // empty: in place
+    pid_t pid = 0;
+    PageRange place{};
+    bool readable = true;
   };
+  Result<> WriteFromPlace(ImageWriter& writer, const Piece& piece);
   Result<> CopyPrivate(const RemoteMemory& memory, const PageMap& map, const pb::MappingRecord& mapping,
                        const std::string& space);
   Result<> CopyWhole(const RemoteMemory& memory, const pb::MappingRecord& mapping, const std::string& space);
@@ -48,8 +55,10 @@ class CopiedPages {
   // [start, end) of the target becomes `space` from `address` on.
   Result<> Copy(const RemoteMemory& memory, PageRange range, const std::string& space, uint64_t address, bool readable);
 
+  bool in_place_;
   CopyBuffer buffer_;
   std::vector<Piece> pieces_;
+  std::vector<std::byte> scratch_;
   std::map<uint64_t, RangeSet> copied_objects_;  // by object: offsets
   uint64_t bytes_ = 0;
 };

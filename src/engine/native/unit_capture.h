@@ -20,7 +20,8 @@ namespace baton {
 class NativeCapture : public UnitCapture {
  public:
   // `memory` outlives this object and is kept from one capture of a unit to the next.
-  NativeCapture(CaptureRequest request, CallMemory& memory) : request_(std::move(request)), call_memory_(memory) {}
+  NativeCapture(CaptureRequest request, CallMemory& memory)
+      : request_(std::move(request)), call_memory_(memory), pages_(request_.ends_with_kill) {}
 
   Result<> Prepare() override;
   Result<> Stop() override;
