@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <string>
@@ -11,6 +12,11 @@
 #include "base/file.h"
 
 namespace baton {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+
+}  // namespace
 
 CopyBuffer::CopyBuffer(CopyBuffer&& other) noexcept
     : chunks_(std::exchange(other.chunks_, {})), current_(std::exchange(other.current_, 0)) {}
@@ -38,22 +44,24 @@ Result<> CopyBuffer::Prepare(uint64_t bytes) {
         "saving needs {} MiB of memory for the copy, {} MiB are free: free some, or save when less is in use",
         bytes >> 20, available >> 20);
   }
-  for (uint64_t have = 0; have < bytes; have += kMaxBlock) BATON_CHECKED(AddChunk());
+  for (uint64_t have = 0; have < bytes; have += kMaxBlock) {
+    const uint64_t missing = (bytes - have + kHugePage - 1) / kHugePage * kHugePage;
+    BATON_CHECKED(AddChunk(std::min<uint64_t>(missing, kMaxBlock)));
+  }
   return {};
 }
 
-Result<> CopyBuffer::AddChunk() {
-  void* start = mmap(nullptr, kMaxBlock, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+Result<> CopyBuffer::AddChunk(size_t bytes) {
+  void* start = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (const int error = errno; start == MAP_FAILED) return ErrnoError(error, "memory for the copy");
-  madvise(start, kMaxBlock, MADV_HUGEPAGE);
-  madvise(start, kMaxBlock, MADV_POPULATE_WRITE);  // before Linux 5.14: faults come in the pause instead
-  chunks_.push_back({static_cast<std::byte*>(start), kMaxBlock, 0, 0});
+  madvise(start, bytes, MADV_HUGEPAGE);
+  madvise(start, bytes, MADV_POPULATE_WRITE);  // before Linux 5.14: faults come in the pause instead
+  chunks_.push_back({static_cast<std::byte*>(start), bytes, 0, 0});
   return {};
 }
 
 // Whole huge pages only: to split one costs more than it gives.
 void CopyBuffer::Release(std::span<const std::byte> taken) {
-  constexpr size_t kHugePage = size_t{2} << 20;
   for (Chunk& chunk : chunks_) {
     const std::byte* end = taken.data() + taken.size();
     if (taken.data() < chunk.start || end > chunk.start + chunk.bytes) continue;
@@ -68,7 +76,7 @@ void CopyBuffer::Release(std::span<const std::byte> taken) {
 Result<std::span<std::byte>> CopyBuffer::Take(size_t bytes) {
   BATON_CHECK(bytes <= kMaxBlock);
   while (current_ < chunks_.size() && chunks_[current_].bytes - chunks_[current_].used < bytes) ++current_;
-  if (current_ == chunks_.size()) BATON_CHECKED(AddChunk());
+  if (current_ == chunks_.size()) BATON_CHECKED(AddChunk(kMaxBlock));
   Chunk& chunk = chunks_[current_];
   const std::span<std::byte> taken(chunk.start + chunk.used, bytes);
   chunk.used += bytes;

@@ -35,7 +35,7 @@ class CopyBuffer {
     size_t used;
     size_t released;
   };
-  Result<> AddChunk();
+  Result<> AddChunk(size_t bytes);
   std::vector<Chunk> chunks_;
   size_t current_ = 0;
 };
