@@ -39,6 +39,10 @@ Result<> Seize(pid_t tid, uint64_t options) {
   return Drop(std::move(seized));
 }
 
+Result<> SetOptions(pid_t tid, uint64_t options) {
+  return Drop(Ptrace(PTRACE_SETOPTIONS, tid, 0, AsData(options), "set the ptrace options"));
+}
+
 Result<> Interrupt(pid_t tid) { return Drop(Ptrace(PTRACE_INTERRUPT, tid, 0, nullptr, "interrupt")); }
 
 Result<> Continue(pid_t tid, int signal) {

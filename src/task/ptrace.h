@@ -18,6 +18,8 @@ namespace baton {
 
 // PTRACE_SEIZE: does not stop the task. kNotSupported (EPERM) if somebody else traces it or we may not.
 Result<> Seize(pid_t tid, uint64_t options);
+// Of a stopped task: all of them anew.
+Result<> SetOptions(pid_t tid, uint64_t options);
 Result<> Interrupt(pid_t tid);
 // Lets the stopped task run, delivering `signal` if not 0.
 Result<> Continue(pid_t tid, int signal = 0);

@@ -26,7 +26,15 @@ Result<> RemoteSyscalls::RunBatch(std::span<RemoteCall> calls) {
 }
 
 Result<> RemoteSyscalls::RunOne(RemoteCall& call) {
-  BATON_CHECKED(SetRegisters(tid_, EnterSingle(base_, site_.code, site_.stub, call, marker_)));
+  return RunFrom(EnterSingle(base_, site_.code, site_.stub, call, marker_), call);
+}
+
+Result<> RemoteSyscalls::RunFork(RemoteCall& call) {
+  return RunFrom(EnterFork(base_, site_.code, site_.stub, call, marker_), call);
+}
+
+Result<> RemoteSyscalls::RunFrom(const Registers& entry, RemoteCall& call) {
+  BATON_CHECKED(SetRegisters(tid_, entry));
   BATON_CHECKED(ContinueToMarker());
   BATON_TRY(const Registers registers, GetRegisters(tid_));
   call.result = SingleResult(registers);

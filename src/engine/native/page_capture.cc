@@ -47,6 +47,11 @@ Result<std::vector<PageRange>> ExistingPages(RemoteSyscalls& calls, const pb::Ma
   return ranges;
 }
 
+uint64_t KibOf(const ProcStatus& status, std::string_view key) {
+  const std::string* value = status.Find(key);
+  return value == nullptr ? 0 : std::stoull(*value);
+}
+
 // /proc/PID/mem reads through missing permissions; process_vm_readv is faster but does not.
 Result<> ReadPages(pid_t pid, uint64_t start, std::span<std::byte> into, bool readable) {
   const RemotePtr<> from(start);
@@ -61,6 +66,11 @@ Result<> ReadPages(pid_t pid, uint64_t start, std::span<std::byte> into, bool re
 
 }  // namespace
 
+bool CopiedPages::WorthShadow(const ProcStatus& status) {
+  constexpr uint64_t kEnoughKib = 8 << 10;  // about 2 ms of copying
+  return KibOf(status, "RssAnon") + status.vm_swap_kb.value_or(0) >= kEnoughKib;
+}
+
 std::string ProcessSpace(int32_t pid) { return fmt::format("process:{}", pid); }
 std::string ObjectSpace(uint64_t object) { return fmt::format("shared:{:x}", object); }
 
@@ -70,10 +80,8 @@ Result<> CopiedPages::Prepare(std::span<const pid_t> pids) {
   for (const pid_t pid : pids) {
     const auto status = ReadStatus(pid);
     if (!status) continue;
-    for (const char* key : {"RssAnon", "RssShmem", "VmSwap"}) {
-      if (const std::string* value = status->Find(key); value != nullptr) kib += std::stoull(*value);
-    }
-    kib += status->vm_swap_kb.value_or(0);
+    kib += KibOf(*status, "RssShmem");
+    if (!WorthShadow(*status)) kib += KibOf(*status, "RssAnon") + status->vm_swap_kb.value_or(0);
   }
   return buffer_.Prepare(kib * 1024 + kib * 1024 / 64 + kCopyBlock);
 }
@@ -98,8 +106,24 @@ Result<> CopiedPages::CopyPrivate(const RemoteMemory& memory, const PageMap& map
   BATON_TRY(const std::vector<PageRange> ranges,
             map.Scan(mapping.start(), mapping.start() + mapping.bytes(), PageMap::Want::kPrivate));
   const bool readable = (mapping.protection() & PROT_READ) != 0;
+  if (const auto shadow = shadows_.find(memory.pid()); shadow != shadows_.end()) {
+    BATON_TRY(const PageMap copy, PageMap::Open(shadow->second.pid()));
+    BATON_TRY(const std::vector<PageRange> there,
+              copy.Scan(mapping.start(), mapping.start() + mapping.bytes(), PageMap::Want::kPrivate));
+    if (there == ranges) {  // otherwise it was not copied whole: MADV_DONTFORK, MADV_WIPEONFORK
+      Defer(shadow->second.pid(), ranges, space, readable);
+      return {};
+    }
+  }
   for (const PageRange& range : ranges) BATON_CHECKED(Copy(memory, range, space, range.start, readable));
   return {};
+}
+
+void CopiedPages::Defer(pid_t from, const std::vector<PageRange>& ranges, const std::string& space, bool readable) {
+  for (const PageRange& range : ranges) {
+    pieces_.push_back({space, range.start, {}, from, range, readable});
+    bytes_ += range.bytes();
+  }
 }
 
 // A deleted file cannot be mapped again: all of it is content, up to the end of the file, which reading finds.
@@ -159,6 +183,7 @@ Result<> CopiedPages::Write(ImageWriter& writer) {
       buffer_.Release(piece.content);
     }
   }
+  shadows_.clear();  // the program pays for them with each page it writes to
   return {};
 }
 

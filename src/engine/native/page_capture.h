@@ -14,8 +14,10 @@
 #include "engine/native/native.pb.h"
 #include "engine/native/page_map.h"
 #include "image/writer.h"
+#include "proc/status.h"
 #include "task/remote_memory.h"
 #include "task/remote_syscalls.h"
+#include "task/shadow_process.h"
 
 namespace baton {
 
@@ -27,6 +29,11 @@ std::string ObjectSpace(uint64_t object);
 class CopiedPages {
  public:
   explicit CopiedPages(bool in_place) : in_place_(in_place) {}
+
+  // Whether a process' own memory, as its status tells, is better kept by a shadow than copied in the pause.
+  static bool WorthShadow(const ProcStatus& status);
+  // The private memory of this process is read from its shadow, after the pause. Before CopyProcess.
+  void AddShadow(pid_t host_pid, ShadowProcess shadow) { shadows_.emplace(host_pid, std::move(shadow)); }
 
   // Faults in room for about what the processes hold now. REQUIRES: before the freeze.
   Result<> Prepare(std::span<const pid_t> pids);
@@ -50,12 +57,14 @@ class CopiedPages {
   Result<> WriteFromPlace(ImageWriter& writer, const Piece& piece);
   Result<> CopyPrivate(const RemoteMemory& memory, const PageMap& map, const pb::MappingRecord& mapping,
                        const std::string& space);
+  void Defer(pid_t from, const std::vector<PageRange>& ranges, const std::string& space, bool readable);
   Result<> CopyWhole(const RemoteMemory& memory, const pb::MappingRecord& mapping, const std::string& space);
   Result<> CopyShared(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::MappingRecord& mapping);
   // [start, end) of the target becomes `space` from `address` on.
   Result<> Copy(const RemoteMemory& memory, PageRange range, const std::string& space, uint64_t address, bool readable);
 
   bool in_place_;
+  std::map<pid_t, ShadowProcess> shadows_;  // by the host pid of the process
   CopyBuffer buffer_;
   std::vector<Piece> pieces_;
   std::vector<std::byte> scratch_;

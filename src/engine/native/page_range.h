@@ -13,6 +13,7 @@ struct PageRange {
   uint64_t start = 0;
   uint64_t end = 0;
   uint64_t bytes() const { return end - start; }
+  bool operator==(const PageRange&) const = default;
 };
 
 // Ranges that were seen already. Thread-safety: a plain value.

@@ -184,7 +184,9 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
     BATON_CHECKED(CaptureInsideThread(visit->calls(), thread));
     if (i == 0) {
       if (first) BATON_CHECKED(CaptureClocks(visit->calls(), unit_));
-      BATON_CHECKED(CaptureInsideLeader(*visit, process.pid, memory, record));
+      BATON_CHECKED(CaptureInsideLeader(*visit, process.pid, record));
+      MakeShadow(*visit, borrowed.marker, process.pid, leader);
+      BATON_CHECKED(pages_.CopyProcess(memory, visit->calls(), record));
       BATON_CHECKED(CaptureLocksOfFuture(visit->calls(), process.pid, leader, record));
     } else {
       CaptureOwnCredentials(status, record, thread);
@@ -194,13 +196,25 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
   return {};
 }
 
-Result<> NativeCapture::CaptureInsideLeader(BorrowedTask& leader, pid_t pid, const RemoteMemory& memory,
-                                            pb::ProcessRecord& record) {
+// Without one its memory is copied in the pause. A subreaper of the unit (known by now: parents come first) would be
+// given the shadow as a child.
+void NativeCapture::MakeShadow(BorrowedTask& leader, const Marker& marker, pid_t pid, const ProcStatus& status) {
+  if (request_.ends_with_kill || !CopiedPages::WorthShadow(status)) return;
+  if (std::ranges::any_of(processes_, [](const pb::ProcessRecord& process) { return process.subreaper(); })) return;
+  auto shadow = ShadowProcess::Make(leader.calls(), marker);
+  if (!shadow) {
+    BATON_LOG(kInfo, "process {}: {}; its memory is copied", pid, shadow.error().ToString());
+    return;
+  }
+  pages_.AddShadow(pid, std::move(*shadow));
+}
+
+Result<> NativeCapture::CaptureInsideLeader(BorrowedTask& leader, pid_t pid, pb::ProcessRecord& record) {
   BATON_CHECKED(CaptureInsideProcess(leader.calls(), pid, record));
   for (pb::ProcessRecord& child : processes_) {
     if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(CaptureStopTaken(leader.calls(), child));
   }
-  return pages_.CopyProcess(memory, leader.calls(), record);
+  return {};
 }
 
 void NativeCapture::NoteWrittenFiles() {

@@ -38,7 +38,8 @@ class NativeCapture : public UnitCapture {
   Result<> CaptureOutside();
   Result<> CaptureInside();
   Result<> CaptureProcessInside(FrozenProcess& process, pb::ProcessRecord& record, bool first);
-  Result<> CaptureInsideLeader(BorrowedTask& leader, pid_t pid, const RemoteMemory& memory, pb::ProcessRecord& record);
+  void MakeShadow(BorrowedTask& leader, const Marker& marker, pid_t pid, const ProcStatus& status);
+  Result<> CaptureInsideLeader(BorrowedTask& leader, pid_t pid, pb::ProcessRecord& record);
   Result<> AddRemovedFiles();
   Result<> CheckRelations() const;
   void NoteWrittenFiles();

@@ -68,6 +68,20 @@ size_t EmitLoop(Assembler& code) {
   return jump_out;
 }
 
+// Returns where the jump to the marker is to be patched.
+size_t EmitFork(Assembler& code) {
+  code.Syscall();
+  code.Bytes({0x49, 0x89, 0xc5});  // mov r13, rax
+  code.Bytes({0x48, 0x89, 0xc1});  // mov rcx, rax
+  code.Bytes({0xe3, 0x02});        // jrcxz exit: over the next instruction
+  code.Bytes({0xeb, 0x00});        // jmp marker (patched)
+  const size_t jump_out = code.here() - 1;
+  code.MoveImmediate32(kRdi, 0);
+  code.MoveImmediate32(kRax, SYS_exit_group);
+  code.Syscall();
+  return jump_out;
+}
+
 void EmitMarker(Assembler& code) {
   code.Bytes({0x89, 0xdf});        // mov edi, ebx
   code.Bytes({0x89, 0xee});        // mov esi, ebp
@@ -117,10 +131,13 @@ StubCode BuildStubCode(const HealPlan& plan) {
   StubCode stub;
   stub.loop = code.here();
   const size_t jump_out = EmitLoop(code);
+  stub.fork = code.here();
+  const size_t fork_out = EmitFork(code);
   stub.single = code.here();
   code.Syscall();
   code.Bytes({0x49, 0x89, 0xc5});  // mov r13, rax
   code.Patch8(jump_out, code.here() - (jump_out + 1));
+  code.Patch8(fork_out, code.here() - (fork_out + 1));
   EmitMarker(code);
   stub.heal = code.here();
   EmitHeal(code, plan);
@@ -144,6 +161,13 @@ Registers EnterSingle(const Registers& base, RemotePtr<> code, const StubCode& s
   registers.raw.rip = (code + stub.single).value();
   registers.raw.rax = call.number;
   for (int i = 0; i < 6; ++i) registers.set_argument(i, call.arguments[i]);
+  return registers;
+}
+
+Registers EnterFork(const Registers& base, RemotePtr<> code, const StubCode& stub, const RemoteCall& call,
+                    const Marker& marker) {
+  Registers registers = EnterSingle(base, code, stub, call, marker);
+  registers.raw.rip = (code + stub.fork).value();
   return registers;
 }
 
