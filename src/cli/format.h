@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"  // FormatBytes
 
 namespace baton {
 
@@ -26,8 +27,6 @@ std::string FormatTable(const std::vector<std::string>& header, const std::vecto
 Result<> PrintText(const std::string& text);
 Result<> PrintJson(const nlohmann::json& json);
 
-// "1.5 GiB", "640 B".
-std::string FormatBytes(uint64_t bytes);
 // "12.3 ms", "4.5 s", "2 h 03 min".
 std::string FormatDuration(std::chrono::nanoseconds duration);
 // "2026-01-31 13:45:00" local time, "-" for 0.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <sstream>
+#include <vector>
 
 namespace baton {
 namespace {
@@ -54,6 +55,13 @@ class HelpFormatter : public CLI::Formatter {
     return footer.substr(footer.find_first_not_of('\n')) + "\n";
   }
 
+  std::string make_subcommand(const CLI::App* command) const override {
+    std::ostringstream line;
+    CLI::detail::format_help(line, command->get_name(), Wrap(command->get_description(), kColumns - kNameColumns),
+                             kNameColumns);
+    return line.str();
+  }
+
   std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
     if (is_positional) return option->get_type_name();
     return CLI::Formatter::make_option_name(option, false);
@@ -73,7 +81,7 @@ class HelpFormatter : public CLI::Formatter {
 
 std::shared_ptr<CLI::FormatterBase> MakeHelpFormatter() { return std::make_shared<HelpFormatter>(); }
 
-std::string UsageErrorText(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+std::string UsageErrorText(const CLI::App& app, const CLI::ParseError& error) {
   std::string command = "baton";
   const CLI::App* at = &app;
   while (!at->get_subcommands().empty()) {
@@ -83,10 +91,9 @@ std::string UsageErrorText(const CLI::App& app, const CLI::ParseError& error, in
   std::string what = error.what();
   if (at->get_require_subcommand_min() > 0) {
     // CLI11 would say "A subcommand is required", of an unknown one too.
-    const std::string last = argc > 1 ? argv[argc - 1] : "";
-    const bool given = !last.empty() && !last.starts_with('-') && last != at->get_name();
-    what =
-        given ? fmt::format("'{}' has no command '{}'", command, last) : fmt::format("'{}' needs a command", command);
+    const std::vector<std::string> left = at->remaining();
+    what = left.empty() ? fmt::format("'{}' needs a command", command)
+                        : fmt::format("'{}' has no command '{}'", command, left.front());
   }
   return fmt::format("baton: {}\nSee `{} --help`.\n", what, command);
 }

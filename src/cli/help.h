@@ -13,6 +13,6 @@ namespace baton {
 std::shared_ptr<CLI::FormatterBase> MakeHelpFormatter();
 
 // What is wrong with a command line, and which help tells more: two lines.
-std::string UsageErrorText(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv);
+std::string UsageErrorText(const CLI::App& app, const CLI::ParseError& error);
 
 }  // namespace baton

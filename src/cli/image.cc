@@ -197,7 +197,7 @@ The image of a run's checkpoint is in STORE/NAME/checkpoint-N/image.
 
 Examples:
   baton image show /var/tmp/image
-  baton image verify ~/.local/state/baton/store/fit/checkpoint-000012/image)");
+  baton image verify /nfs/ckpt/fit/checkpoint-000012/image)");
 }
 
 }  // namespace baton

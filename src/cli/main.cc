@@ -1,6 +1,9 @@
 // baton: the command line. Parses, runs the chosen subcommand, and turns what it returns into the exit code: the job's
 // own for `run` and `restore`, 0 for other commands that went well, 125 for any error of Baton's, a wrong command line
 // among them (2 could be the job's).
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <iostream>
@@ -17,6 +20,15 @@ constexpr int kBatonFailed = 125;
 int Report(const Error& error) {
   std::cerr << "baton: " << error.ToString() << '\n';
   return kBatonFailed;
+}
+
+// Descriptors 0, 1 and 2 mean something to us and to every job: where one is closed, no other file may take its number.
+void FillStandardStreams() {
+  int fd = -1;
+  do {
+    fd = open("/dev/null", O_RDWR);  // not close-on-exec: it is what the job gets
+  } while (fd >= 0 && fd < STDERR_FILENO);
+  if (fd > STDERR_FILENO) close(fd);
 }
 
 int Main(int argc, char** argv) {
@@ -49,7 +61,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     // Help and version come as errors of code 0.
     if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);
-    std::cerr << UsageErrorText(app, error, argc, argv);
+    std::cerr << UsageErrorText(app, error);
     return kBatonFailed;
   }
   const auto code = chosen();
@@ -60,6 +72,7 @@ int Main(int argc, char** argv) {
 }  // namespace baton
 
 int main(int argc, char** argv) {
+  baton::FillStandardStreams();
   try {
     return baton::Main(argc, argv);
   } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 // baton run: a job in the foreground, on this machine, with no daemon and no root.
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/format.h"
+#include "cli/setuid_note.h"
 #include "keeper/paths.h"
 #include "keeper/run_job.h"
 
@@ -20,7 +22,7 @@ struct RunFlags {
   std::string resume;
   std::string every;
   std::string store;
-  std::string fs = "work";
+  std::string fs;
   std::string output;
   std::string workdir;
   std::vector<std::string> keep;
@@ -32,6 +34,38 @@ struct RunFlags {
   std::vector<std::string> command;
 };
 
+struct NamedFlag {
+  const char* name;
+  bool given;
+};
+
+// What the checkpoint knows cannot be changed.
+Result<> CheckResumeFlags(const RunFlags& flags) {
+  const std::array<NamedFlag, 5> fixed{{{"--fs", !flags.fs.empty()},
+                                        {"--keep", !flags.keep.empty()},
+                                        {"--exclude", !flags.exclude.empty()},
+                                        {"--workspace-limit", !flags.workspace_limit.empty()},
+                                        {"--replace", flags.replace}}};
+  for (const NamedFlag& flag : fixed) {
+    if (!flag.given) continue;
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "{} is not for --resume: the checkpoint knows how the job was started", flag.name);
+  }
+  return {};
+}
+
+Result<> CheckHostFlags(const RunFlags& flags) {
+  const std::array<NamedFlag, 4> of_workspace{{{"--workdir", !flags.workdir.empty()},
+                                               {"--keep", !flags.keep.empty()},
+                                               {"--exclude", !flags.exclude.empty()},
+                                               {"--workspace-limit", !flags.workspace_limit.empty()}}};
+  for (const NamedFlag& flag : of_workspace) {
+    if (!flag.given) continue;
+    return MakeError(ErrorCode::kInvalidArgument, "{} is for --fs work: with --fs host no file is saved", flag.name);
+  }
+  return {};
+}
+
 Result<> CheckFlags(const RunFlags& flags) {
   if (!flags.resume.empty() && !flags.command.empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "--resume takes no command: the checkpoint knows it");
@@ -42,14 +76,12 @@ Result<> CheckFlags(const RunFlags& flags) {
   if (!flags.resume.empty() && !flags.name.empty() && flags.name != flags.resume) {
     return MakeError(ErrorCode::kInvalidArgument, "--resume {} and --name {} do not agree", flags.resume, flags.name);
   }
-  if (flags.fs == "host" && !flags.keep.empty()) {
-    return MakeError(ErrorCode::kInvalidArgument, "--keep is for --fs work: with --fs host no file is saved");
-  }
-  if (flags.fs == "work" && !flags.files.empty()) {
+  if (!flags.resume.empty()) return CheckResumeFlags(flags);
+  if (!flags.files.empty() && flags.fs != "host") {
     return MakeError(ErrorCode::kInvalidArgument,
                      "--files is for --fs host: with --fs work files come from the checkpoint");
   }
-  return {};
+  return flags.fs == "host" ? CheckHostFlags(flags) : Result<>();
 }
 
 Result<std::string> ExistingDirectory(const std::string& path) {
@@ -115,6 +147,10 @@ Result<RunRequest> RequestOf(const RunFlags& flags, const GlobalOptions& globals
 
 Result<int> Run(const RunFlags& flags, const GlobalOptions& globals) {
   BATON_TRY(RunRequest request, RequestOf(flags, globals));
+  if (request.spec.argv_size() > 0) {
+    const std::string note = SetuidNote(request.spec.argv(0));
+    if (!note.empty()) std::cerr << "baton: " << note << '\n';
+  }
   BATON_TRY(const JobEnd end, RunJob(std::move(request)));
   if (!end.note.empty()) std::cerr << "baton: " << end.note << '\n';
   return end.exit_code;
@@ -128,9 +164,10 @@ the terminal and to a log (baton logs NAME).
 Exit code: the job's own; 128 + n if signal n ended it; 125 if Baton failed;
 126 if the command cannot be executed, 127 if it is not found.
 
-As an ordinary user the job sees only its own user and group: files of others
-show as owned by 65534 (nobody), and setuid programs (sudo, su, ping) do not
-gain rights.
+As an ordinary user the job has one user and one group id: files of others show
+as owned by 65534 (nobody), and setuid programs (sudo, su) gain no rights. A job
+of several users needs root, or newuidmap and /etc/subuid, which are not used
+yet.
 
 Examples:
   baton run --every 30s -- ./sim --steps 1000000
@@ -140,7 +177,7 @@ Examples:
 void AddFileFlags(CLI::App* command, RunFlags* flags) {
   command
       ->add_option("--fs", flags->fs,
-                   "Files: 'work' saves the workspace (working directory, --keep, a private /tmp) with every "
+                   "Files: 'work' (default) saves the workspace (working directory, --keep, a private /tmp) with every "
                    "checkpoint and brings it back; 'host' saves no files and checks the open ones")
       ->check(CLI::IsMember({"work", "host"}).description(""))
       ->type_name("work|host");

@@ -31,9 +31,15 @@ std::string CommandText(const pb::JobSpec& spec) {
 }
 
 nlohmann::json CheckpointJson(const pb::CheckpointNote& note) {
-  return {{"number", note.number()},       {"taken_ms", note.taken_ms()}, {"pause_us", note.pause_us()},
-          {"total_us", note.total_us()},   {"bytes", note.bytes()},       {"memory_bytes", note.memory_bytes()},
-          {"processes", note.processes()}, {"threads", note.threads()}};
+  return {{"number", note.number()},
+          {"taken_ms", note.taken_ms()},
+          {"pause_us", note.pause_us()},
+          {"total_us", note.total_us()},
+          {"bytes", note.bytes()},
+          {"memory_bytes", note.memory_bytes()},
+          {"processes", note.processes()},
+          {"threads", note.threads()},
+          {"written_outside", std::vector<std::string>(note.written_outside().begin(), note.written_outside().end())}};
 }
 
 nlohmann::json RunJson(const StatePaths& paths, const pb::RunRecord& record) {

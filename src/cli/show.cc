@@ -57,6 +57,7 @@ std::string Text(const StatePaths& paths, const pb::RunRecord& record) {
   line("store", record.store_dir());
   if (spec.every_ms() != 0) line("every", FormatDuration(std::chrono::milliseconds(spec.every_ms())));
   line("checkpoint", CheckpointText(record));
+  for (const std::string& path : record.last_checkpoint().written_outside()) line("not saved", path);
   if (!record.last_checkpoint_error().empty()) {
     line("", fmt::format("failed at {}: {}", FormatTime(record.last_checkpoint_error_ms()),
                          record.last_checkpoint_error()));

@@ -69,8 +69,8 @@ class UnitCapture {
   virtual Result<> Kill() = 0;
   virtual Result<> Write(ImageWriter& writer) = 0;
   virtual CaptureStats stats() const = 0;
-  // Paths of files that the unit has open for writing or mapped shared and writable (known after Capture): the keeper
-  // reports those outside the workspace and copies the mapped ones in its final pass.
+  // Files with a name that the unit has open for writing or mapped shared and writable, by their paths as it sees them
+  // (known after Capture): the keeper reports those outside the workspace and copies the mapped ones in its final pass.
   struct WrittenFile {
     std::string path;
     uint64_t device = 0;

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <iostream>
 #include <utility>
 
 #include "base/log.h"
@@ -164,8 +166,8 @@ void Keeper::OnExit(const CapsuleEvent& event) {
 Result<> Keeper::OnTimer() {
   uint64_t expirations = 0;
   if (read(timer_->get(), &expirations, sizeof(expirations)) < 0) return {};
-  // Still busy with the last one: this one is left out rather than queued behind it.
-  if (!checkpointer_->busy()) RequestCheckpoint(std::nullopt);
+  // Still busy with the last one: this one is left out rather than queued behind it. A job that is ending is let end.
+  if (!checkpointer_->busy() && !root_status_) RequestCheckpoint(std::nullopt);
   return {};
 }
 
@@ -202,14 +204,30 @@ void Keeper::StartCheckpoint() {
   checkpointer_->Start([this](const Result<pb::CheckpointNote>& done) { OnCheckpoint(done); });
 }
 
+void Keeper::ReportOutside(const pb::CheckpointNote& note) {
+  for (const std::string& path : note.written_outside()) {
+    if (!reported_outside_.insert(path).second) continue;
+    std::cerr << "baton: " << path
+              << " is written outside the workspace: it is not saved, and stays as it is at a resume (see --keep)\n";
+  }
+}
+
+bool Keeper::JobHasEnded() {
+  if (auto heard = OnCapsule(); !heard) BATON_LOG(kWarn, "{}", heard.error().ToString());
+  return root_status_ || init_gone_;
+}
+
 void Keeper::OnCheckpoint(const Result<pb::CheckpointNote>& done) {
   pb::ControlReply reply;
   if (done) {
     *reply.mutable_checkpoint() = *done;
+    ReportOutside(*done);
     *record().mutable_last_checkpoint() = *done;
     record().set_checkpoints_done(record().checkpoints_done() + 1);
     record().clear_last_checkpoint_error();
     record().clear_last_checkpoint_error_ms();
+  } else if (JobHasEnded()) {
+    reply = ErrorReply(MakeError(ErrorCode::kUnavailable, "the job has ended"));
   } else {
     reply = ErrorReply(done.error());
     record().set_last_checkpoint_error(done.error().ToString());
@@ -242,6 +260,14 @@ void Keeper::SaveEnd() {
   if (auto saved = SaveRecord(); !saved) BATON_LOG(kWarn, "{}", saved.error().ToString());
 }
 
+// Nobody can come back to an ended job's private /tmp.
+void Keeper::RemoveTmp() {
+  const std::string tmp = parts_.paths.tmp_dir(record().spec().name());
+  std::error_code error;
+  std::filesystem::remove_all(tmp, error);
+  if (error) BATON_LOG(kWarn, "{} is left: {}", tmp, error.message());
+}
+
 Result<JobEnd> Keeper::Conclude() {
   if (checkpointer_ != nullptr) checkpointer_->Finish();
   BATON_CHECKED(capsule().Kill());
@@ -254,6 +280,7 @@ Result<JobEnd> Keeper::Conclude() {
                      "the capsule's init (pid {}) was killed from outside; `baton run --resume {}`",
                      record().init_pid(), record().spec().name());
   }
+  RemoveTmp();
   const int exit_code = ExitCodeOf(*root_status_);
   record().set_state(pb::RunRecord::ENDED);
   record().set_exit_code(exit_code);

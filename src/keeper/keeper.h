@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,8 @@ class Keeper {
 
   // Without one, checkpoints are refused. `every_ms` > 0: also by the clock.
   Result<> UseCheckpointer(std::unique_ptr<Checkpointer> checkpointer, uint64_t every_ms);
+  // Whether the job's first process has ended; also where the loop has not heard of it yet.
+  bool JobHasEnded();
   // Writes the record as it is now.
   Result<> SaveRecord() { return SaveRunRecord(parts_.paths, parts_.record); }
 
@@ -85,9 +88,11 @@ class Keeper {
   Result<> RunOnce();
   void RequestCheckpoint(std::optional<ControlServer::ClientId> client);
   void StartCheckpoint();
+  void ReportOutside(const pb::CheckpointNote& note);
   void OnCheckpoint(const Result<pb::CheckpointNote>& done);
   void FinishLog();
   void SaveEnd();
+  void RemoveTmp();
   Result<JobEnd> Conclude();
 
   Parts parts_;
@@ -101,6 +106,7 @@ class Keeper {
   bool interrupted_ = false;  // one signal was handed on already
   bool init_gone_ = false;
   std::optional<int> root_status_;
+  std::set<std::string> reported_outside_;
   bool log_stuck_ = false;  // it could not be written to; nothing is read from the job meanwhile
 };
 

@@ -129,6 +129,9 @@ Result<CheckpointBase> BringBackFiles(const StatePaths& paths, const pb::RunReco
   base.number = numbers.empty() ? saved.number : numbers.back();
   if (saved.workspace) {
     BATON_TRY(base.workspace, BringBackWorkspace(paths, record, *saved.workspace));
+    for (const std::string& path : saved.record.note().written_outside()) {
+      std::cerr << "baton: " << path << " is outside the workspace and is taken as it is\n";
+    }
   } else {
     BATON_CHECKED(BringBackHostFiles(record.spec(), saved.record.host_files()));
   }

@@ -1,6 +1,7 @@
 #include "keeper/store_checkpointer.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <map>
@@ -43,6 +44,25 @@ std::vector<OpenFileHint> HintsOf(const std::vector<UnitCapture::WrittenFile>& w
   std::vector<OpenFileHint> list;
   for (const auto& [key, hint] : hints) list.push_back(hint);
   return list;
+}
+
+void NoteOutside(const std::vector<UnitCapture::WrittenFile>& written, pb::CheckpointRecord* record) {
+  constexpr int kMost = 100;
+  std::vector<std::string> paths;
+  for (const UnitCapture::WrittenFile& file : written) paths.push_back(file.path);
+  for (const std::string& path : OutsideWorkspace(record->spec(), paths)) {
+    if (record->note().written_outside_size() < kMost) record->mutable_note()->add_written_outside(path);
+  }
+}
+
+// Where the job's standard streams lead. Its stdin is saved like any other file if it is one: the job goes on where it
+// was in it. A terminal or pipe is that of whoever resumes it.
+std::vector<ExternalFd> StandardStreams(const JobLog& log) {
+  std::vector<ExternalFd> streams{{"stdout", log.job_stdout()}, {"stderr", log.job_stderr()}};
+  struct stat status{};
+  const bool file = fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+  if (!file) streams.push_back({"stdin", STDIN_FILENO});
+  return streams;
 }
 
 // The processes below init, as we see them.
@@ -141,11 +161,10 @@ Result<> StoreCheckpointer::PreCopy(Current& current) {
 }
 
 Result<> StoreCheckpointer::Pause(Current& current) {
-  const JobLog& log = keeper_->log();
-  CaptureRequest request{
-      .scope = CaptureRequest::Scope::kCapsule,
-      .pid = keeper_->capsule().init_pid(),
-      .externals = {{"stdin", STDIN_FILENO}, {"stdout", log.job_stdout()}, {"stderr", log.job_stderr()}}};
+  CaptureRequest request{.scope = CaptureRequest::Scope::kCapsule,
+                         .pid = keeper_->capsule().init_pid(),
+                         .externals = StandardStreams(keeper_->log())};
+  if (keeper_->JobHasEnded()) return MakeError(ErrorCode::kUnavailable, "the job has ended");
   BATON_TRY(current.capture, engine_->BeginCapture(std::move(request)));
   BATON_CHECKED(current.capture->Prepare());
   BATON_CHECKED(current.capture->Stop());
@@ -163,8 +182,13 @@ Result<> StoreCheckpointer::CaptureStopped(Current& current) {
   current.record.mutable_note()->set_taken_ms(WallClockMs());
   BATON_CHECKED(current.capture->Capture());
   const auto written = current.capture->written_files();
+  // Ours, too: for a capture we hold copies of the job's descriptors.
   current.job_pids = ProcessesBelow(keeper_->capsule().init_pid());
-  if (current.workspace) return current.workspace->FinalPass(HintsOf(written));
+  current.job_pids.insert(getpid());
+  if (current.workspace) {
+    NoteOutside(written, &current.record);
+    return current.workspace->FinalPass(HintsOf(written));
+  }
   std::vector<HostFile> files;
   for (const auto& file : written) files.push_back({.path = file.path, .append_only = file.append && !file.mapped});
   BATON_TRY(*current.record.mutable_host_files(), RecordHostFiles(files));
@@ -186,6 +210,8 @@ Result<> StoreCheckpointer::WriteOut(Current& current) {
   if (current.workspace) {
     BATON_TRY(const WorkspaceStats stats, current.workspace->Finish(WorkspaceFile(current.place->path())));
     record.mutable_note()->set_bytes(stats.before_bytes + stats.freeze_bytes);
+    current.manifest = current.workspace->manifest();
+    current.workspace.reset();  // its objects are locked until then, and DropOld needs them
   }
   if (!workspace_) BATON_CHECKED(NoteOtherWriters(*record.mutable_host_files(), current.job_pids));
   const CaptureStats stats = current.capture->stats();
@@ -225,7 +251,7 @@ void StoreCheckpointer::Conclude(Result<> outcome) {
   }
   base_.number = ended->record.note().number();
   base_.log = ended->record.log();
-  if (ended->workspace) base_.workspace = ended->workspace->manifest();
+  base_.workspace = std::move(ended->manifest);
   ended->done(ended->record.note());
 }
 

@@ -53,6 +53,7 @@ class StoreCheckpointer : public Checkpointer {
     std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
     std::optional<PendingDirectory> place;
     std::unique_ptr<WorkspaceSave> workspace;
+    std::optional<pb::WorkspaceManifest> manifest;  // of the finished workspace
     std::unique_ptr<UnitCapture> capture;
     pb::CheckpointRecord record;
     std::set<int> job_pids;  // of the processes that were captured, as we see them

@@ -1,6 +1,7 @@
 #include "keeper/workspace_plan.h"
 
 #include <algorithm>
+#include <set>
 
 namespace baton {
 namespace {
@@ -65,6 +66,19 @@ WorkspaceOptions SaveOptions(const StatePaths& paths, const pb::RunRecord& recor
           .excludes = {record.spec().exclude().begin(), record.spec().exclude().end()},
           .skip_paths = OwnPaths(paths, record),
           .limit_bytes = record.spec().workspace_limit_bytes()};
+}
+
+std::vector<std::string> OutsideWorkspace(const pb::JobSpec& spec, const std::vector<std::string>& paths) {
+  std::vector<std::string> kept = JobDirectories(spec);
+  if (HasPrivateTmp(spec)) kept.emplace_back(kTmp);
+  kept.insert(kept.end(), {"/proc", "/sys"});
+  std::set<std::string> outside;
+  for (const std::string& path : paths) {
+    if (std::ranges::none_of(kept, [&](const std::string& directory) { return IsBelow(path, directory); })) {
+      outside.insert(path);
+    }
+  }
+  return {outside.begin(), outside.end()};
 }
 
 void ShowWorkspace(const StatePaths& paths, const pb::RunRecord& record, CapsuleOptions* options) {

@@ -28,4 +28,8 @@ void ShowWorkspace(const StatePaths& paths, const pb::RunRecord& record, Capsule
 // Where a directory that the job knows as `job_path` is on this machine.
 std::string HostPath(const pb::RunRecord& record, const std::string& job_path);
 
+// Those of `paths` (as the job sees them) that no directory of the workspace holds, each once and sorted. What lies in
+// /proc and /sys is no file that could be kept.
+std::vector<std::string> OutsideWorkspace(const pb::JobSpec& spec, const std::vector<std::string>& paths);
+
 }  // namespace baton

@@ -93,7 +93,7 @@ class Restorer {
 };
 
 Result<> Restorer::Open() {
-  BATON_CHECKED(CheckRoots(options_.roots));
+  BATON_CHECKED(CheckRoots(options_.roots, options_.skip_paths));
   walk_.excludes.assign(manifest_.excludes().begin(), manifest_.excludes().end());
   walk_.skip_paths = options_.skip_paths;
   walk_.skip_paths.push_back(options_.objects_dir);

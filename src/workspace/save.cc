@@ -81,7 +81,7 @@ const pb::WorkspaceManifest& WorkspaceSave::manifest() const { return state_->ma
 Result<std::unique_ptr<WorkspaceSave>> WorkspaceSave::PreCopy(WorkspaceOptions options,
                                                               const pb::WorkspaceManifest* previous,
                                                               std::span<const OpenFileHint> open_files) {
-  BATON_CHECKED(CheckRoots(options.roots));
+  BATON_CHECKED(CheckRoots(options.roots, options.skip_paths));
   BATON_TRY(ObjectPool pool, ObjectPool::OpenForWriting(options.objects_dir));
   auto state = std::make_unique<State>(std::move(options), std::move(pool));
   if (previous != nullptr) state->known_files = KnownFiles(*previous);

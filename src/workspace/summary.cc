@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "base/units.h"
 #include "workspace/directory.h"
 #include "workspace/known_files.h"
 
@@ -15,11 +16,6 @@ namespace {
 
 constexpr size_t kLargestNamed = 3;
 constexpr size_t kPathsNamed = 3;
-
-std::string Gibibytes(uint64_t bytes) {
-  constexpr double kGiB = 1 << 30;
-  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / kGiB);
-}
 
 // Bytes below each entry of the roots: the directories a user would think of.
 class Sizes {
@@ -38,7 +34,7 @@ class Sizes {
     sorted.resize(std::min(sorted.size(), kLargestNamed));
     std::string text;
     for (const auto& [bytes, path] : sorted) {
-      text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", path, Gibibytes(bytes));
+      text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", path, FormatBytes(bytes));
     }
     return text;
   }
@@ -53,7 +49,7 @@ Error TooLarge(uint64_t bytes, uint64_t limit, const std::string& largest) {
       ErrorCode::kInvalidArgument,
       "the workspace holds {}, more than its limit of {}; largest: {}. Leave files out with --exclude, choose "
       "a smaller directory with --workdir, or raise the limit with --workspace-limit",
-      Gibibytes(bytes), Gibibytes(limit), largest);
+      FormatBytes(bytes), FormatBytes(limit), largest);
 }
 
 void AddNote(std::vector<std::string>& notes, std::string_view what, const std::vector<std::string>& paths) {
@@ -98,7 +94,7 @@ Result<WorkspaceStats> Summarize(const TreeListing& listing, const WorkspaceOpti
 }
 
 Result<WorkspaceStats> CheckWorkspace(const WorkspaceOptions& options) {
-  BATON_CHECKED(CheckRoots(options.roots));
+  BATON_CHECKED(CheckRoots(options.roots, options.skip_paths));
   BATON_TRY(const TreeListing listing, WalkTree(WalkOptionsOf(options)));
   return Summarize(listing, options);
 }

@@ -159,6 +159,19 @@ bool LiesIn(std::string_view path, std::string_view directory) {
   return path == directory || (path.starts_with(directory) && path[directory.size()] == '/');
 }
 
+// Whether one of `skipped` is on the way from `outer` to `inner`.
+bool Between(std::string_view inner, std::string_view outer, const std::vector<std::string>& skipped) {
+  return std::ranges::any_of(
+      skipped, [&](const std::string& path) { return LiesIn(inner, path) && LiesIn(path, outer) && path != outer; });
+}
+
+Result<std::string> RealPath(const std::string& path) {
+  std::error_code error;
+  std::string real = std::filesystem::weakly_canonical(path, error).string();
+  if (error) return ErrnoError(error.value(), "workspace: {}", path);
+  return real;
+}
+
 }  // namespace
 
 Result<TreeListing> WalkTree(const WalkOptions& options) {
@@ -184,7 +197,7 @@ Result<NamedStatus> StatusOf(int dir_fd, const std::string& name) {
   return NamedStatus{.status = FromStatx(raw), .mount_root = (raw.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0};
 }
 
-Result<> CheckRoots(const std::vector<WorkspaceRoot>& roots) {
+Result<> CheckRoots(const std::vector<WorkspaceRoot>& roots, const std::vector<std::string>& skip_paths) {
   std::set<std::string_view> names;
   std::vector<std::string> real;
   for (const WorkspaceRoot& root : roots) {
@@ -194,13 +207,17 @@ Result<> CheckRoots(const std::vector<WorkspaceRoot>& roots) {
     if (!root.host_path.starts_with('/')) {
       return MakeError(ErrorCode::kInvalidArgument, "workspace: {} is not an absolute path", root.host_path);
     }
-    std::error_code error;
-    real.push_back(std::filesystem::weakly_canonical(root.host_path, error).string());
-    if (error) return ErrnoError(error.value(), "workspace: {}", root.host_path);
+    BATON_TRY(std::string path, RealPath(root.host_path));
+    real.push_back(std::move(path));
+  }
+  std::vector<std::string> skipped;
+  for (const std::string& skip : skip_paths) {
+    BATON_TRY(std::string path, RealPath(skip));
+    skipped.push_back(std::move(path));
   }
   for (size_t inner = 0; inner < real.size(); ++inner) {
     for (size_t outer = 0; outer < real.size(); ++outer) {
-      if (inner == outer || !LiesIn(real[inner], real[outer])) continue;
+      if (inner == outer || !LiesIn(real[inner], real[outer]) || Between(real[inner], real[outer], skipped)) continue;
       return MakeError(ErrorCode::kInvalidArgument, "workspace: {} lies in {}, which is kept already; leave it out",
                        roots[inner].host_path, roots[outer].host_path);
     }

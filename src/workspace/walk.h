@@ -74,7 +74,8 @@ struct NamedStatus {
 };
 Result<NamedStatus> StatusOf(int dir_fd, const std::string& name);
 
-// No root inside another, names unique, paths absolute: kInvalidArgument says which and what to do.
-Result<> CheckRoots(const std::vector<WorkspaceRoot>& roots);
+// No root inside another, names unique, paths absolute: kInvalidArgument says which and what to do. A root below a path
+// that is skipped is in no other: the job's private /tmp below a state directory in its working directory.
+Result<> CheckRoots(const std::vector<WorkspaceRoot>& roots, const std::vector<std::string>& skip_paths);
 
 }  // namespace baton

@@ -80,13 +80,16 @@ TEST(WalkTest, JustChangedIsUnsettled) {
 }
 
 TEST(WalkTest, RootsMayNotOverlap) {
-  EXPECT_TRUE(CheckRoots({{"a", "/a", "/x/a"}, {"b", "/b", "/x/ab"}}));
+  EXPECT_TRUE(CheckRoots({{"a", "/a", "/x/a"}, {"b", "/b", "/x/ab"}}, {}));
+  const std::vector<WorkspaceRoot> home{{"work", "/home", "/no/home"}, {"tmp", "/tmp", "/no/home/.state/tmp"}};
+  EXPECT_TRUE(CheckRoots(home, {"/no/home/.state"}));
+  EXPECT_FALSE(CheckRoots(home, {"/no/home/.other", "/no", "/no/home"})) << "what is skipped does not hold it";
   for (const std::vector<WorkspaceRoot>& bad : {std::vector<WorkspaceRoot>{{"a", "", "/x"}, {"b", "", "/x/y"}},
                                                 {{"a", "", "/x/y"}, {"b", "", "/x/../x"}},
                                                 {{"a", "", "/x"}, {"a", "", "/y"}},
                                                 {{"a", "", "x"}},
                                                 {{"", "", "/x"}}}) {
-    const auto checked = CheckRoots(bad);
+    const auto checked = CheckRoots(bad, {});
     ASSERT_FALSE(checked);
     EXPECT_EQ(checked.error().code(), ErrorCode::kInvalidArgument);
   }

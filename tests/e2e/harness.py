@@ -141,6 +141,7 @@ class Sandbox:
         self.state = "state"
         self.environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(self.base), "LANG": "C.UTF-8"}
         self.keepers = []
+        self.cleanups = []
 
     def next_number(self):
         self.numbers += 1
@@ -219,6 +220,8 @@ class Sandbox:
                 keeper.kill()
 
     def remove(self):
+        for cleanup in self.cleanups:
+            cleanup()
         for path in self.base.rglob("*"):  # a case may have left what its owner cannot list
             if path.is_dir() and not path.is_symlink():
                 path.chmod(0o700)
@@ -226,14 +229,14 @@ class Sandbox:
 
 
 class Steps:
-    """The job jobs/steps.py: goes on as far as the test lets it. Step n writes "out n" to stdout, every third step
-    "err n" to stderr, and appends "n" to `files`."""
+    """The job jobs/steps.py: goes on as far as the test lets it. Step n appends "n" to `files`, writes, if n is a multiple
+    of 3, "err n" to stderr, and last "out n" to stdout. `log`: where its output goes."""
 
-    def __init__(self, sandbox, *files, name="steps"):
-        self.sandbox = sandbox
+    def __init__(self, sandbox, *files, log=None):
+        self.sandbox, self.log = sandbox, log
         shutil.copy(HERE / "jobs" / "steps.py", sandbox.base / "steps.py")
-        self.limit, self.done = (sandbox.write(f"{name}.{what}", b"") for what in ("limit", "done"))
-        self.command = ["/usr/bin/python3", str(sandbox.base / "steps.py"), str(self.limit), str(self.done), *map(str, files)]
+        self.limit = sandbox.write("steps.limit", b"")
+        self.command = ["/usr/bin/python3", str(sandbox.base / "steps.py"), str(self.limit), *map(str, files)]
 
     def allow(self, steps):
         """Lets it go on to step `steps` (never back)."""
@@ -242,9 +245,14 @@ class Steps:
 
     def to(self, steps):
         """Lets it go on, and waits until it has done so (once more, after a resume)."""
-        self.done.write_bytes(b"")
+        log = self.log or self.sandbox.base / self.sandbox.state / "runs" / "job" / "output"
         self.allow(steps)
-        wait_until(lambda: self.done.read_bytes() == b"%d" % steps, lambda: f"step {steps}; done is {self.done.read_bytes()}")
+
+        def done():
+            for keeper in self.sandbox.keepers[-1:]:
+                check(keeper.process.poll() is None, f"the keeper has ended before step {steps}: {keeper.err}")
+            return log.exists() and b"out %d\n" % steps in log.read_bytes()
+        wait_until(done, f"step {steps} in {log}")
 
     def end(self, steps):
         """Lets it do `steps` steps in all and end."""
@@ -258,7 +266,7 @@ class Steps:
 
     @staticmethod
     def output(steps):
-        return "".join(f"out {n}\n" + (f"err {n}\n" if n % 3 == 0 else "") for n in range(1, steps + 1))
+        return "".join((f"err {n}\n" if n % 3 == 0 else "") + f"out {n}\n" for n in range(1, steps + 1))
 
 
 def tree(directory):
@@ -266,7 +274,7 @@ def tree(directory):
     found = {}
     for path in sorted(pathlib.Path(directory).rglob("*")):
         name = str(path.relative_to(directory))
-        found[name] = os.readlink(path) if path.is_symlink() else "DIR" if path.is_dir() else path.read_bytes().decode()
+        found[name] = os.readlink(path) if path.is_symlink() else "DIR" if path.is_dir() else path.read_text(errors="replace")
     return found
 
 

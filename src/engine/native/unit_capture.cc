@@ -220,15 +220,17 @@ Result<> NativeCapture::CaptureInsideLeader(BorrowedTask& leader, pid_t pid, pb:
 void NativeCapture::NoteWrittenFiles() {
   for (const FdFacts& file : open_files_.files()) {
     const bool written = (file.info.flags & O_ACCMODE) != O_RDONLY && (file.info.flags & O_PATH) == 0;
-    if (!file.IsRegular() || !written) continue;
+    if (!file.IsRegular() || !written || file.status.st_nlink == 0) continue;
     written_files_.push_back(
         {file.link, file.status.st_dev, file.status.st_ino, false, (file.info.flags & O_APPEND) != 0});
   }
-  for (const pb::ProcessRecord& process : processes_) {
-    for (const pb::MappingRecord& mapping : process.mappings()) {
+  for (size_t i = 0; i < processes_.size(); ++i) {
+    for (const pb::MappingRecord& mapping : processes_[i].mappings()) {
       if (mapping.backing() != pb::MappingRecord::FILE || !mapping.shared() || !mapping.maybe_writable()) continue;
+      // As the unit sees the path: its directories may be elsewhere here.
+      const std::string path = fmt::format("/proc/{}/root{}", frozen_->processes()[i].pid, mapping.path());
       struct stat status{};
-      if (stat(mapping.path().c_str(), &status) != 0) continue;
+      if (stat(path.c_str(), &status) != 0) continue;
       written_files_.push_back({mapping.path(), status.st_dev, status.st_ino, true, false});
     }
   }

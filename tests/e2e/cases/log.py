@@ -95,13 +95,14 @@ def case_lost_or_changed_by_hand(sandbox):
 
 def case_to_a_file(sandbox):
     """--output FILE, also a device, also another one at resume."""
-    job = Steps(sandbox)
     log = sandbox.base / "my.log"
+    job = Steps(sandbox, log=log)
     log.write_bytes(b"of another time\n")
     sandbox.own(log)
     killed_after_a_checkpoint(sandbox, job, "--output", log)
     check(log.read_text() == job.output(12), "the log is not at the place that was named")
     keeper = sandbox.resume("job", "--output", sandbox.base / "other.log", merged=True)
+    job.log = sandbox.base / "other.log"
     job.to(12)
     sandbox.checkpoint()
     keeper.kill()

@@ -108,6 +108,7 @@ def case_damaged_newest_goes_to_an_older_one(sandbox):
         check(sandbox.call("logs", "job") == job.output(30), f"{damage.__name__}: another log")
         check(tree(sandbox.work) == {"lines": job.lines(30)}, f"{damage.__name__}: {tree(sandbox.work)}")
         shutil.rmtree(sandbox.store)
+        shutil.rmtree(sandbox.base / "state")
         os.unlink(sandbox.work / "lines")
         job.limit.write_bytes(b"")
 

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""Goes on step by step, as far as the file LIMIT lets it (a byte a step; "E": and then end with code 0). Step n prints
-"out n", every third step also "err n" to stderr, appends "n" to each FILE, and DONE says the last step done.
+"""Goes on step by step, as far as the file LIMIT lets it (a byte a step; "E": and then end with code 0). Step n appends
+"n" to each FILE; every third step prints "err n" to stderr; last of all each prints "out n".
 
-usage: steps.py LIMIT DONE [FILE...]
+usage: steps.py LIMIT [FILE...]
 """
-import os
 import sys
 import time
 
 
 def main():
-    limit, done, names = sys.argv[1], sys.argv[2], sys.argv[3:]
+    limit, names = sys.argv[1], sys.argv[2:]
     files = [open(name, "a", encoding="ascii", buffering=1) for name in names]
     step = 0
     while True:
@@ -18,14 +17,11 @@ def main():
             allowed = file.read()
         while step < allowed.count(b"."):
             step += 1
-            print("out", step, flush=True)
-            if step % 3 == 0:
-                print("err", step, file=sys.stderr, flush=True)
             for file in files:
                 file.write(f"{step}\n")
-        with open(done, "r+b") as file:
-            file.truncate(0)
-            file.write(b"%d" % step)
+            if step % 3 == 0:
+                print("err", step, file=sys.stderr, flush=True)
+            print("out", step, flush=True)
         if allowed.endswith(b"E"):
             return
         time.sleep(0.002)

@@ -1,0 +1,46 @@
+#include "cli/setuid_note.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <optional>
+#include <sstream>
+
+namespace baton {
+namespace {
+
+std::optional<struct stat> Executable(const std::string& path) {
+  struct stat status{};
+  if (stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || access(path.c_str(), X_OK) != 0) return {};
+  return status;
+}
+
+std::optional<struct stat> FindProgram(const std::string& program) {
+  if (program.contains('/')) return Executable(program);
+  const char* path = std::getenv("PATH");
+  std::istringstream directories(path == nullptr ? "/bin:/usr/bin" : path);
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    const std::string prefix = directory.empty() ? "." : directory;
+    if (auto found = Executable(prefix + "/" + program)) return found;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string SetuidNote(const std::string& program) {
+  if (geteuid() == 0) return "";
+  const auto status = FindProgram(program);
+  if (!status) return "";
+  const bool user = (status->st_mode & S_ISUID) != 0 && status->st_uid != geteuid();
+  const bool group = (status->st_mode & S_ISGID) != 0 && status->st_gid != getegid();
+  if (!user && !group) return "";
+  return fmt::format(
+      "{} is a {} program of {} {}: in a job of an ordinary user, which has one user and one group id, it gains no "
+      "rights; run Baton as root if it needs them",
+      program, user ? "setuid" : "setgid", user ? "user" : "group", user ? status->st_uid : status->st_gid);
+}
+
+}  // namespace baton
