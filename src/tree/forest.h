@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "tree/plan.h"
+#include "tree/tree_node.h"
 
 namespace baton {
 
