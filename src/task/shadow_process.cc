@@ -73,10 +73,13 @@ Result<> End(const NewBorn& helper, const RemoteSyscalls& calls) {
   }
 }
 
-// Nobody shall wait for the end of a pipe because of it; and if memory runs out, it goes first.
+// It leaves the program's session and group (their numbers and signals are the program's alone), keeps no pipe from
+// ending, and if memory runs out, it goes first.
 Result<> MakeHarmless(const NewBorn& shadow, const RemoteSyscalls& calls) {
   BATON_CHECKED(SetOptions(shadow.host_pid, kUsual | PTRACE_O_EXITKILL));
   RemoteSyscalls own = CallsIn(shadow, calls);
+  RemoteCall leave{SYS_setsid};
+  BATON_CHECKED(own.RunOne(leave));
   RemoteCall close{SYS_close_range, {0, ~0U, 0}};
   BATON_CHECKED(own.RunOne(close));
   if (auto set = WriteFile(fmt::format("/proc/{}/oom_score_adj", shadow.host_pid), "1000"); !set) {
