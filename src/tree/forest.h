@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "tree/tree_node.h"
 
 namespace baton {
