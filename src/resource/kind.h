@@ -141,6 +141,9 @@ class ResourceKind {
   virtual Result<> Check(const FdFacts& file, const CaptureContext& context) const;
   // The record's payload (the kind's own .proto).
   virtual Result<std::string> Capture(const FdFacts& file, CaptureContext& context) const = 0;
+  // The unit is about to be killed, and is to be restored: what it would leave behind in the kernel must not be in the
+  // way.
+  virtual void BeforeKill(const FdFacts& file) const;
   // Makes the open file; returns its number in the holder. `id` as at capture.
   virtual Result<int> Restore(std::string_view payload, uint32_t id, RestoreContext& context) const = 0;
   // All open files of this kind, once every open file of every kind has been made and before any process has one: what
@@ -161,6 +164,7 @@ inline Result<std::vector<UniqueFd>> ResourceKind::Carried(const FdFacts&, Captu
 }
 inline Result<> ResourceKind::Connect(std::span<const MadeFile>, RestoreContext&) const { return {}; }
 inline Result<> ResourceKind::Check(const FdFacts&, const CaptureContext&) const { return {}; }
+inline void ResourceKind::BeforeKill(const FdFacts&) const {}
 inline Result<> ResourceKind::Arm(std::string_view, std::span<const FdUser>, ArmContext&) const { return {}; }
 inline Result<> ResourceKind::Probe() const { return {}; }
 

@@ -192,6 +192,14 @@ Result<std::vector<pb::OpenFileRecord>> OpenFiles::Capture() {
   return records;
 }
 
+void OpenFiles::BeforeKill() const {
+  for (const FdFacts& file : files_) {
+    std::string trouble;
+    const ResourceKind* kind = external_names_.contains(file.id) ? nullptr : ClaimedBy(file, trouble);
+    if (kind != nullptr) kind->BeforeKill(file);
+  }
+}
+
 std::vector<pb::DescriptorRecord> OpenFiles::DescriptorsOf(pid_t ns_pid) const {
   std::vector<pb::DescriptorRecord> records;
   for (const FdFacts& file : files_) {

@@ -39,6 +39,8 @@ class OpenFiles : public CaptureContext {
   Result<> Check() const;
   // The records of all open files, in the order of Gather.
   Result<std::vector<pb::OpenFileRecord>> Capture();
+  // The unit is about to be killed.
+  void BeforeKill() const;
   // The descriptors of one process.
   std::vector<pb::DescriptorRecord> DescriptorsOf(pid_t ns_pid) const;
   Contents TakeContents() { return std::move(contents_); }

@@ -255,6 +255,7 @@ Result<> NativeCapture::Resume() {
 
 Result<> NativeCapture::Kill() {
   if (!frozen_) return {};
+  open_files_.BeforeKill();
   auto killed = frozen_->Kill();
   FinishStats();
   frozen_.reset();

@@ -108,22 +108,6 @@ Result<> CaptureFilter(int fd, pb::SocketOptions& options) {
   return {};
 }
 
-// The limits of an ordinary user (net.core.wmem_max) may be below what root once allowed; the kernel then takes those.
-Result<> RestoreBuffers(const pb::SocketOptions& options, int fd) {
-  constexpr uint32_t kSend = 1;
-  constexpr uint32_t kReceive = 2;
-  if ((options.buffer_lock() & kSend) != 0) {
-    const int bytes = static_cast<int>(options.send_buffer() / 2);
-    if (!SetInt(fd, SO_SNDBUFFORCE, bytes)) BATON_CHECKED(SetInt(fd, SO_SNDBUF, bytes));
-  }
-  if ((options.buffer_lock() & kReceive) != 0) {
-    const int bytes = static_cast<int>(options.receive_buffer() / 2);
-    if (!SetInt(fd, SO_RCVBUFFORCE, bytes)) BATON_CHECKED(SetInt(fd, SO_RCVBUF, bytes));
-  }
-  const int lock = static_cast<int>(options.buffer_lock());
-  return GetInt(fd, kSoBufLock) == lock ? Result<>() : SetInt(fd, kSoBufLock, lock);
-}
-
 Result<> RestoreFilter(const pb::SocketOptions& options, int fd) {
   if (!options.filter().empty()) {
     std::vector<sock_filter> filter(options.filter().size() / sizeof(sock_filter));
@@ -191,7 +175,23 @@ Result<> RestoreSocketOptions(const pb::SocketOptions& options, std::span<const 
     const OptionRule* rule = FindRule(more, SocketLevelOptions(), option);
     if (rule != nullptr && rule->when == when) BATON_CHECKED(RestoreOne(option, *rule, fd));
   }
-  return when == OptionTime::kFirst ? RestoreBuffers(options, fd) : RestoreFilter(options, fd);
+  return when == OptionTime::kLast ? RestoreFilter(options, fd) : Result<>();
+}
+
+// The limits of an ordinary user (net.core.wmem_max) may be below what root once allowed; the kernel then takes those.
+Result<> RestoreSocketBuffers(const pb::SocketOptions& options, int fd) {
+  constexpr uint32_t kSend = 1;
+  constexpr uint32_t kReceive = 2;
+  if ((options.buffer_lock() & kSend) != 0) {
+    const int bytes = static_cast<int>(options.send_buffer() / 2);
+    if (!SetInt(fd, SO_SNDBUFFORCE, bytes)) BATON_CHECKED(SetInt(fd, SO_SNDBUF, bytes));
+  }
+  if ((options.buffer_lock() & kReceive) != 0) {
+    const int bytes = static_cast<int>(options.receive_buffer() / 2);
+    if (!SetInt(fd, SO_RCVBUFFORCE, bytes)) BATON_CHECKED(SetInt(fd, SO_RCVBUF, bytes));
+  }
+  const int lock = static_cast<int>(options.buffer_lock());
+  return GetInt(fd, kSoBufLock) == lock ? Result<>() : SetInt(fd, kSoBufLock, lock);
 }
 
 }  // namespace baton

@@ -11,9 +11,9 @@
 
 namespace baton {
 
-// When an option is set on a new socket: first those that bind, listen and connect look at; last those that would
-// change what happens while queues are filled.
-enum class OptionTime { kFirst, kLast };
+// When an option is set on a new socket: before it is bound, those that cannot be set after; first those that bind,
+// listen and connect look at; last those that would change what happens while queues are filled.
+enum class OptionTime { kBeforeBind, kFirst, kLast };
 
 struct OptionRule {
   int level = 0;
@@ -30,8 +30,12 @@ std::span<const OptionRule> SocketLevelOptions();
 Result<pb::SocketOptions> CaptureSocketOptions(int fd, std::span<const OptionRule> more);
 // kCorrupt if there is an option in it that no rule knows.
 Result<> CheckSocketOptions(const pb::SocketOptions& options, std::span<const OptionRule> more);
-// Sets what differs on `fd`, a descriptor of ours. REQUIRES: CheckSocketOptions.
+// Sets those options of `when` that differ on `fd`, a descriptor of ours; sizes of buffers are another matter.
+// REQUIRES: CheckSocketOptions.
 Result<> RestoreSocketOptions(const pb::SocketOptions& options, std::span<const OptionRule> more, OptionTime when,
                               int fd);
+
+// Sizes of buffers that the program has set: after the queues are filled, since they may be small.
+Result<> RestoreSocketBuffers(const pb::SocketOptions& options, int fd);
 
 }  // namespace baton

@@ -232,6 +232,7 @@ class Restorer {
     const uint32_t halves = member.message.shutdown();
     if (halves != 0) shutdown(copy.get(), static_cast<int>(halves) - 1);  // it may be so already
     BATON_CHECKED(RestoreSocketOptions(member.message.options(), {}, OptionTime::kFirst, copy.get()));
+    BATON_CHECKED(RestoreSocketBuffers(member.message.options(), copy.get()));
     BATON_CHECKED(RestoreSocketOptions(member.message.options(), {}, OptionTime::kLast, copy.get()));
     const int set = fcntl(copy.get(), F_SETFL, static_cast<int>(member.message.flags()));
     if (const int error = errno; set != 0) return ErrnoError(error, "flags of a socket");

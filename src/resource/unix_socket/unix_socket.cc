@@ -127,6 +127,9 @@ class UnixSocketKind : public ResourceKind {
     return file.IsSocket() && getsockopt(file.copy, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
   }
 
+  // Sockets on their way are sent once they are what they will be.
+  std::vector<std::string_view> DependsOn() const override { return {"tcp_socket"}; }
+
   Result<std::vector<UniqueFd>> Carried(const FdFacts& file, CaptureContext& context) const override {
     std::vector<UniqueFd> carried;
     BATON_TRY(const UnixQueue* queue, QueueOf(file, context));
