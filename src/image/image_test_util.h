@@ -43,7 +43,7 @@ class ImageTestBase : public ::testing::Test {
   }
 
   Result<> WriteSample(int zstd_level) const {
-    BATON_TRY(ImageWriter writer, ImageWriter::Create(directory_, {zstd_level}));
+    BATON_TRY(ImageWriter writer, ImageWriter::Create(directory_, {.zstd_level = zstd_level, .bypass_cache = false}));
     BATON_CHECKED(writer.AddRecord({"unit", 1, "some metadata"}));
     BATON_CHECKED(writer.AddRecord({"process", 7, std::string(1000, 'p')}));
     BATON_CHECKED(writer.AddRecord({"empty", 1, ""}));

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,8 +25,9 @@ class SegmentWriter {
     uint64_t offset = 0;
   };
 
-  // `zstd_level` 0: raw.
-  SegmentWriter(std::string directory, int zstd_level) : directory_(std::move(directory)), zstd_level_(zstd_level) {}
+  // `zstd_level` 0: raw. `bypass_cache`: raw blocks go past the page cache where the file system can do that.
+  SegmentWriter(std::string directory, int zstd_level, bool bypass_cache)
+      : directory_(std::move(directory)), zstd_level_(zstd_level), bypass_cache_(bypass_cache && zstd_level == 0) {}
 
   // Pages that follow one another in a segment; may take fewer than given (the segment is full): `taken` says.
   Result<Place> Append(std::span<const std::byte> pages, size_t& taken);
@@ -40,11 +43,20 @@ class SegmentWriter {
   Result<> WriteBlock(std::span<const std::byte> block);
   void StartWriteBack();
   Result<> CloseCurrent();
+  Result<> Put(std::span<const std::byte> stored);
+  bool MayWriteFrom(const std::byte* memory) const;
+  std::span<const std::byte> Tail() const { return {tail_.get(), tail_bytes_}; }
 
   std::string directory_;
   int zstd_level_;
   std::optional<UniqueFd> file_;
-  std::vector<std::byte> tail_;      // the block that is being filled
+  bool bypass_cache_;
+  bool direct_ = false;  // the current file is open with O_DIRECT
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<std::byte[], Free> tail_;  // the block that is being filled; page-aligned
+  size_t tail_bytes_ = 0;
   uint64_t content_bytes_ = 0;       // in the current segment, the tail included
   uint64_t write_back_started_ = 0;  // up to here of the current file
   std::vector<std::byte> compressed_;

@@ -66,7 +66,9 @@ Result<> Tidy(pb::PageSpace& space) {
 }  // namespace
 
 ImageWriter::ImageWriter(std::string directory, UniqueFd records, const ImageWriterOptions& options)
-    : directory_(std::move(directory)), records_(std::move(records)), segments_(directory_, options.zstd_level) {}
+    : directory_(std::move(directory)),
+      records_(std::move(records)),
+      segments_(directory_, options.zstd_level, options.bypass_cache) {}
 
 Result<ImageWriter> ImageWriter::Create(const std::string& directory, const ImageWriterOptions& options) {
   BATON_CHECKED(MakeDirectories(directory));

@@ -27,6 +27,9 @@ namespace baton {
 
 struct ImageWriterOptions {
   int zstd_level = 0;  // 0: raw segments, which restore fastest; 1..19: smaller
+  // Raw segments go past the page cache, where they would push out what programs need. For images that are not
+  // likely to be read soon.
+  bool bypass_cache = false;
 };
 
 class ImageWriter {

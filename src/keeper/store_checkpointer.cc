@@ -196,7 +196,7 @@ Result<> StoreCheckpointer::CaptureStopped(Current& current) {
 }
 
 Result<> StoreCheckpointer::WriteImage(Current& current) {
-  BATON_TRY(ImageWriter writer, ImageWriter::Create(ImageDirectory(current.place->path()), {}));
+  BATON_TRY(ImageWriter writer, ImageWriter::Create(ImageDirectory(current.place->path()), {.bypass_cache = true}));
   writer.SetInfo("job", job_);
   BATON_CHECKED(current.capture->Write(writer));
   return writer.Finish();

@@ -37,8 +37,9 @@ Result<> CheckUninterrupted(int signals) {
   return MakeError(ErrorCode::kUnavailable, "interrupted by signal {}; the processes go on", info.ssi_signo);
 }
 
-Result<> WriteImage(UnitCapture* capture, const std::string& directory) {
-  BATON_TRY(ImageWriter writer, ImageWriter::Create(directory, {}));
+// Processes that end are likely to be restored soon; others are saved just in case.
+Result<> WriteImage(UnitCapture* capture, const std::string& directory, bool leave_running) {
+  BATON_TRY(ImageWriter writer, ImageWriter::Create(directory, {.bypass_cache = leave_running}));
   BATON_CHECKED(capture->Write(writer));
   return writer.Finish();
 }
@@ -51,7 +52,8 @@ Result<> Save(UnitCapture* capture, const TreeCheckpointRequest& request, int si
   BATON_CHECKED(capture->Capture());
   if (request.leave_running) BATON_CHECKED(capture->Resume());
   BATON_CHECKED(CheckUninterrupted(signals));
-  if (auto written = WriteImage(capture, directory.path()); !written) return written.Fail("write the image");
+  if (auto written = WriteImage(capture, directory.path(), request.leave_running); !written)
+    return written.Fail("write the image");
   BATON_CHECKED(CheckUninterrupted(signals));
   BATON_CHECKED(FailPoint("checkpoint.publish"));
   return directory.Commit();

@@ -75,7 +75,7 @@ std::string ProcessSpace(int32_t pid) { return fmt::format("process:{}", pid); }
 std::string ObjectSpace(uint64_t object) { return fmt::format("shared:{:x}", object); }
 
 Result<> CopiedPages::Prepare(std::span<const pid_t> pids) {
-  if (in_place_) return {};
+  if (in_place_) return buffer_.Prepare(kScratch);
   uint64_t kib = 0;
   for (const pid_t pid : pids) {
     const auto status = ReadStatus(pid);
@@ -188,10 +188,11 @@ Result<> CopiedPages::Write(ImageWriter& writer) {
 }
 
 Result<> CopiedPages::WriteFromPlace(ImageWriter& writer, const Piece& piece) {
-  scratch_.resize(kScratch);
+  if (scratch_.empty()) {
+    BATON_TRY(scratch_, buffer_.Take(kScratch));
+  }
   for (uint64_t done = 0; done < piece.place.bytes(); done += scratch_.size()) {
-    const std::span<std::byte> room =
-        std::span(scratch_).first(std::min<uint64_t>(kScratch, piece.place.bytes() - done));
+    const std::span<std::byte> room = scratch_.first(std::min<uint64_t>(kScratch, piece.place.bytes() - done));
     BATON_CHECKED(ReadPages(piece.pid, piece.place.start + done, room, piece.readable));
     BATON_CHECKED(writer.AddPages(piece.space, piece.address + done, room));
   }

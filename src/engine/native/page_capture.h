@@ -67,7 +67,7 @@ class CopiedPages {
   std::map<pid_t, ShadowProcess> shadows_;  // by the host pid of the process
   CopyBuffer buffer_;
   std::vector<Piece> pieces_;
-  std::vector<std::byte> scratch_;
+  std::span<std::byte> scratch_;
   std::map<uint64_t, RangeSet> copied_objects_;  // by object: offsets
   uint64_t bytes_ = 0;
 };
