@@ -80,8 +80,9 @@ Result<std::unique_ptr<BlankTask>> BlankTask::TakeStub(pid_t host_pid, pid_t ns_
   return task;
 }
 
-Result<std::unique_ptr<BlankTask>> BlankTask::Fork(BlankTask& parent, pid_t ns_pid) {
+Result<std::unique_ptr<BlankTask>> BlankTask::Fork(BlankTask& parent, pid_t ns_pid, uint64_t shared) {
   clone_args args{};
+  args.flags = shared;
   args.exit_signal = SIGCHLD;
   RemoteSyscalls& calls = parent.calls();
   calls.ResetArguments();

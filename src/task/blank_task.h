@@ -31,8 +31,9 @@ class BlankTask {
 
   // Seizes the stub `host_pid`, maps the boot area in it and unmaps everything else. `ns_pid` is its own number.
   static Result<std::unique_ptr<BlankTask>> TakeStub(pid_t host_pid, pid_t ns_pid, const BootArea& boot);
-  // A child of `parent` with the number `ns_pid` (any if 0), blank as the parent is now.
-  static Result<std::unique_ptr<BlankTask>> Fork(BlankTask& parent, pid_t ns_pid);
+  // A child of `parent` with the number `ns_pid` (any if 0), blank as the parent is now. `shared`: CLONE_FILES,
+  // CLONE_FS.
+  static Result<std::unique_ptr<BlankTask>> Fork(BlankTask& parent, pid_t ns_pid, uint64_t shared = 0);
   // A thread of `leader`'s process.
   static Result<std::unique_ptr<BlankTask>> Clone(BlankTask& leader, pid_t ns_tid);
 

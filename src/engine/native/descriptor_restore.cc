@@ -101,7 +101,8 @@ Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, c
   RemoteSyscalls& calls = task.calls();
   calls.ResetArguments();
   const int source = DescriptorOfRemovedExe(process);
-  std::vector<pb::DescriptorRecord> wanted = Sorted(process);
+  std::vector<pb::DescriptorRecord> wanted;  // the parent has put them there if the table is shared
+  if (!process.shares_files()) wanted = Sorted(process);
   std::erase_if(wanted, [&](const auto& one) { return holder.DescriptorOf(one.open_file()) == Holder::kLeftOut; });
   BATON_CHECKED(RaiseDescriptorLimit(calls, std::max(source + 1, wanted.empty() ? 0 : wanted.back().fd())));
   BATON_CHECKED(OpenHolder(calls, holder.ns_pid(), source));

@@ -37,12 +37,12 @@ Result<> CheckNamespaces(pid_t pid, pid_t root_pid) {
   return {};
 }
 
+bool Share(pid_t pid, pid_t parent, int type) { return syscall(SYS_kcmp, pid, parent, type, 0, 0) == 0; }
+
 Result<> CheckSharing(pid_t pid, pid_t parent) {
-  for (const auto& [type, what] :
-       {std::pair{KCMP_VM, "address space (vfork or CLONE_VM)"},
-        std::pair{KCMP_FILES, "descriptor table (CLONE_FILES)"}, std::pair{KCMP_FS, "working directory (CLONE_FS)"},
-        std::pair{KCMP_SIGHAND, "signal actions (CLONE_SIGHAND)"}}) {
-    if (syscall(SYS_kcmp, pid, parent, type, 0, 0) != 0) continue;
+  for (const auto& [type, what] : {std::pair{KCMP_VM, "address space (vfork or CLONE_VM)"},
+                                   std::pair{KCMP_SIGHAND, "signal actions (CLONE_SIGHAND)"}}) {
+    if (!Share(pid, parent, type)) continue;
     return MakeError(ErrorCode::kNotSupported, "processes {} and {} share their {}; that cannot be saved yet", parent,
                      pid, what);
   }
@@ -60,6 +60,8 @@ Result<> CaptureIdentity(pid_t pid, pb::ProcessRecord& record) {
   const auto parent = ReadStatus(status.ppid);
   record.set_ppid(parent ? Innermost(parent->ns_tgid, parent->tgid) : 0);
   *record.mutable_credentials() = CredentialsOf(status);
+  record.set_shares_files(Share(pid, status.ppid, KCMP_FILES));
+  record.set_shares_directories(Share(pid, status.ppid, KCMP_FS));
   return {};
 }
 

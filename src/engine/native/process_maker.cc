@@ -1,5 +1,6 @@
 #include "engine/native/process_maker.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -108,7 +109,8 @@ class ProcessMaker {
   Result<> CheckOutside() const;
   Result<> CarryOut(const TreeStep& step);
   Result<> Fork(const TreeStep& step);
-  Result<std::unique_ptr<BlankTask>> MakeChild(pid_t parent, pid_t number);
+  Result<std::unique_ptr<BlankTask>> MakeChild(const TreeStep& step, pid_t number);
+  Result<uint64_t> SharedWithParent(const TreeStep& step) const;
   Result<std::unique_ptr<BlankTask>> MakeRoot(pid_t number);
   Result<> SetPgid(const TreeStep& step);
   Result<> End(const TreeStep& step);
@@ -172,7 +174,7 @@ Result<> ProcessMaker::Fork(const TreeStep& step) {
   const bool any_number = any_number_.contains(step.pid);
   pid_t number = step.pid;
   for (int attempt = 1;; ++attempt) {
-    auto child = MakeChild(step.other, number);
+    auto child = MakeChild(step, number);
     if (child) {
       made_[step.pid] = std::move(*child);
       return {};
@@ -185,8 +187,23 @@ Result<> ProcessMaker::Fork(const TreeStep& step) {
   }
 }
 
-Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeChild(pid_t parent, pid_t number) {
-  return parent == outside_.reaper ? MakeRoot(number) : BlankTask::Fork(*made_.at(parent), number);
+Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeChild(const TreeStep& step, pid_t number) {
+  BATON_TRY(const uint64_t shared, SharedWithParent(step));
+  return step.other == outside_.reaper ? MakeRoot(number) : BlankTask::Fork(*made_.at(step.other), number, shared);
+}
+
+// What is shared is shared from birth on, so the parent itself must give birth.
+Result<uint64_t> ProcessMaker::SharedWithParent(const TreeStep& step) const {
+  const auto process =
+      std::ranges::find(image_.processes, step.pid, [](const pb::ProcessRecord& record) { return record.pid(); });
+  if (process == image_.processes.end()) return 0;  // a temporary one
+  const uint64_t shared =
+      (process->shares_files() ? CLONE_FILES : 0U) | (process->shares_directories() ? CLONE_FS : 0U);
+  if (shared != 0 && step.other != process->ppid()) {
+    return MakeError(ErrorCode::kNotSupported,
+                     "process {} shares descriptors or directory with a parent that cannot have made it", step.pid);
+  }
+  return shared;
 }
 
 Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeRoot(pid_t number) {

@@ -127,7 +127,14 @@ Result<> NativeCapture::CaptureOutside() {
   }
   std::set<pid_t> inside;
   for (const pb::ProcessRecord& record : processes_) inside.insert(record.pid());
-  for (pb::ProcessRecord& record : processes_) record.set_child_of_outside(!inside.contains(record.ppid()));
+  for (pb::ProcessRecord& record : processes_) {
+    record.set_child_of_outside(!inside.contains(record.ppid()));
+    if (!record.child_of_outside() || !(record.shares_files() || record.shares_directories())) continue;
+    return MakeError(ErrorCode::kNotSupported,
+                     "process {} shares its descriptors or working directory with its parent, which is not part of "
+                     "what is saved: save from that one on",
+                     record.pid());
+  }
   BATON_CHECKED(DescribeMachine(frozen_->processes().front().pid, unit_));
   unit_.set_root_pid(static_cast<uint32_t>(processes_.front().pid()));
   unit_.set_capsule(request_.scope == CaptureRequest::Scope::kCapsule);

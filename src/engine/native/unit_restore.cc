@@ -42,9 +42,16 @@ Result<> NativeRestore::Rebuild() {
     member.record = &record;
     member.threads.push_back(std::move(blanks_.at(record.pid())));
     if (record.zombie()) continue;
-    if (auto rebuilt = RebuildProcess(member); !rebuilt) return rebuilt.Fail("process {}", record.pid());
+    if (auto rebuilt = RebuildMemory(member); !rebuilt) return rebuilt.Fail("process {}", record.pid());
   }
   blanks_.clear();
+  // Not before all memory is in place: that takes descriptors for a moment, and tables may be shared.
+  for (const pb::ProcessRecord& record : image_.processes) {
+    if (record.zombie()) continue;
+    if (auto rebuilt = RebuildProcess(members_.at(record.pid())); !rebuilt) {
+      return rebuilt.Fail("process {}", record.pid());
+    }
+  }
   BATON_CHECKED(ArmAll());
   holder_.reset();
   BATON_CHECKED(EndZombies());
@@ -56,13 +63,18 @@ Result<> NativeRestore::Rebuild() {
   return FailPoint("restore.done");
 }
 
-Result<> NativeRestore::RebuildProcess(Member& member) {
+Result<> NativeRestore::RebuildMemory(Member& member) {
   BlankTask& leader = *member.threads.front();
   const pb::ProcessRecord& record = *member.record;
   leader.calls().ResetArguments();
   BATON_CHECKED(leader.calls().Do("close", SYS_close_range, 0, ~0U, 0));
   BATON_CHECKED(RestoreMemory(leader, record, *request_.image, holder_->sources()));
-  if (record.removed_exe() == 0) BATON_CHECKED(RestoreLayout(leader, record));
+  return record.removed_exe() == 0 ? RestoreLayout(leader, record) : Result<>{};
+}
+
+Result<> NativeRestore::RebuildProcess(Member& member) {
+  BlankTask& leader = *member.threads.front();
+  const pb::ProcessRecord& record = *member.record;
   BATON_CHECKED(RestoreDescriptors(leader, record, *holder_));
   BATON_CHECKED(MakeThreads(member));
   for (size_t i = 0; i < member.threads.size(); ++i) {

@@ -31,6 +31,7 @@ class NativeRestore : public UnitRestore, private ArmContext {
     std::vector<std::unique_ptr<BlankTask>> threads;  // the leader first
   };
 
+  Result<> RebuildMemory(Member& member);
   Result<> RebuildProcess(Member& member);
   Result<> MakeThreads(Member& member);
   Result<> ArmAll();
