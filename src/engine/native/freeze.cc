@@ -110,6 +110,7 @@ Result<bool> FrozenUnit::StopTasks(FrozenProcess& process) {
 Result<bool> FrozenUnit::StopTask(FrozenProcess& process, pid_t tid) {
   FrozenTask task;
   task.tid = tid;
+  writes_.LetEnd(process.pid, tid);
   task.before = LookAtPendingCall(process.pid, tid, clock_);
   DiePoint();
   auto seized = Seize(tid, PTRACE_O_TRACESYSGOOD);
@@ -155,6 +156,7 @@ Result<> FrozenUnit::Resume() {
     }
   }
   processes_.clear();
+  writes_.RestoreSizes();
   // Those that would not stop: now that what they wait for runs again, they will, and can be let go.
   for (const pid_t tid : std::exchange(stuck_, {})) {
     const auto status = WaitFor(tid, kUnstickTimeoutMs);

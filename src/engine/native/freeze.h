@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/native/blocked_write.h"
 #include "engine/native/pending_call.h"
 #include "task/arch/x86_64/registers.h"
 
@@ -38,7 +39,9 @@ class FrozenUnit {
 
   FrozenUnit() = default;
   FrozenUnit(FrozenUnit&& other) noexcept
-      : processes_(std::exchange(other.processes_, {})), stuck_(std::exchange(other.stuck_, {})) {}
+      : writes_(std::move(other.writes_)),
+        processes_(std::exchange(other.processes_, {})),
+        stuck_(std::exchange(other.stuck_, {})) {}
   FrozenUnit& operator=(FrozenUnit&&) = delete;
   ~FrozenUnit();
 
@@ -58,6 +61,7 @@ class FrozenUnit {
   Result<bool> StopTask(FrozenProcess& process, pid_t tid);
 
   SchedulerClock clock_;
+  BlockedWrites writes_;
   std::vector<FrozenProcess> processes_;
   std::vector<pid_t> stuck_;  // seized and told to stop, but did not
 };

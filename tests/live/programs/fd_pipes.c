@@ -1,6 +1,7 @@
 // Pipes and FIFOs: bytes and packets in them, flags, size, ends in other processes, and ends that are closed.
 // live-cases: bytes full packets flags size two_processes writer_gone reader_gone many fifo fifo_bytes fifo_deleted
 // live-cases: fifo_two_openers partly_read blocked_writer
+// live-without: pid-running.blocked_writer  its write ends before the stop and it goes on: nothing to compare
 #include <stdatomic.h>
 
 #include "target.h"
