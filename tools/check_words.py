@@ -30,7 +30,7 @@ def problems_in(data, name):
 def files(root):
     for directory, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in SKIP_DIRECTORIES)
-        for name in sorted(names):
+        for name in sorted(n for n in names if n != ".git"):  # a file in a worktree
             path = os.path.join(directory, name)
             if os.path.isfile(path) and not os.path.islink(path):
                 yield path

@@ -55,7 +55,8 @@ class [[nodiscard]] Error {
 ErrorCode CodeOfErrno(int saved_errno);
 
 // The error of a failed system call. `saved_errno` must have been saved on the line after the call. ENOENT and ESRCH
-// become kNotFound, ENOSYS and EOPNOTSUPP kNotSupported, EEXIST and EADDRINUSE kConflict, EAGAIN kUnavailable, the rest kIo.
+// become kNotFound, ENOSYS and EOPNOTSUPP kNotSupported, EEXIST and EADDRINUSE kConflict, EAGAIN kUnavailable, the rest
+// kIo.
 template <typename... Args>
 Error ErrnoError(int saved_errno, fmt::format_string<Args...> format, Args&&... args) {
   return {CodeOfErrno(saved_errno), saved_errno, fmt::format(format, std::forward<Args>(args)...)};

@@ -21,8 +21,8 @@ void SetLogLevels(std::string_view spec);
 
 }  // namespace baton
 
-#define BATON_LOG(level, ...)                                                                              \
-  do {                                                                                                     \
-    if (::baton::LogEnabled(::baton::LogLevel::level, __FILE__))                                           \
-      ::baton::LogLine(::baton::LogLevel::level, __FILE__, __LINE__, fmt::format(__VA_ARGS__));            \
+#define BATON_LOG(level, ...)                                                                   \
+  do {                                                                                          \
+    if (::baton::LogEnabled(::baton::LogLevel::level, __FILE__))                                \
+      ::baton::LogLine(::baton::LogLevel::level, __FILE__, __LINE__, fmt::format(__VA_ARGS__)); \
   } while (0)

@@ -39,13 +39,13 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
 // Declares or assigns `lhs` from a Result, or returns its error from the enclosing function.
 #define BATON_TRY(lhs, expression) BATON_TRY_INNER(BATON_CONCAT(baton_result_, __LINE__), lhs, expression)
 // NOLINTBEGIN(bugprone-macro-parentheses): `lhs` may be a declaration, `result` is one.
-#define BATON_TRY_INNER(result, lhs, expression)                \
-  auto result = (expression);                                   \
-  if (!(result)) return std::unexpected((result).error());      \
+#define BATON_TRY_INNER(result, lhs, expression)           \
+  auto result = (expression);                              \
+  if (!(result)) return std::unexpected((result).error()); \
   lhs = std::move(*(result))
 // NOLINTEND(bugprone-macro-parentheses)
 // Returns the error of a Result<> (or drops the value of another) from the enclosing function.
-#define BATON_CHECKED(expression)                                                                        \
-  do {                                                                                                   \
+#define BATON_CHECKED(expression)                                                                         \
+  do {                                                                                                    \
     if (auto baton_checked = (expression); !baton_checked) return std::unexpected(baton_checked.error()); \
   } while (0)

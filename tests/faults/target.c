@@ -1,6 +1,6 @@
 // What the fault tests save: four threads that compute, one that sleeps, a child that waits on a pipe, all without
-// asking for memory once they are ready, so that maps, status and fdinfo stay as they are but for what others do to them.
-// Ends when the file argv[1]/go appears and writes the sum of a fixed computation to argv[1]/result.
+// asking for memory once they are ready, so that maps, status and fdinfo stay as they are but for what others do to
+// them. Ends when the file argv[1]/go appears and writes the sum of a fixed computation to argv[1]/result.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
