@@ -393,7 +393,7 @@ class Run:
         for number in range(1, self.options.generations + 1):
             begin = time.monotonic()
             self.baton(f"checkpoint{number}", "checkpoint", name)
-            tree = descendants(keeper)
+            tree = {keeper: (None, stat_fields(keeper)[2])} | descendants(keeper)
             os.kill(keeper, signal.SIGKILL)
             self.await_gone(tree, "after the keeper was killed")
             self.ended.clear()

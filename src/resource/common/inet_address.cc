@@ -101,6 +101,28 @@ std::string WithPort(std::string_view address, uint16_t port) {
   return changed;
 }
 
+std::string InDomain(const std::string& address, uint32_t domain) {
+  constexpr size_t kPrefix = 12;  // ::ffff:
+  if (IsInetAddress(address, domain) || address.empty()) return address;
+  if (domain == AF_INET) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, address.data(), std::min(sizeof v6, address.size()));
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = v6.sin6_port;
+    std::memcpy(&v4.sin_addr, v6.sin6_addr.s6_addr + kPrefix, sizeof v4.sin_addr);
+    return {reinterpret_cast<const char*>(&v4), sizeof v4};
+  }
+  sockaddr_in v4{};
+  std::memcpy(&v4, address.data(), std::min(sizeof v4, address.size()));
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = v4.sin_port;
+  v6.sin6_addr.s6_addr[kPrefix - 2] = v6.sin6_addr.s6_addr[kPrefix - 1] = UINT8_MAX;
+  std::memcpy(v6.sin6_addr.s6_addr + kPrefix, &v4.sin_addr, sizeof v4.sin_addr);
+  return {reinterpret_cast<const char*>(&v6), sizeof v6};
+}
+
 Result<> BindTo(int fd, std::string_view address) {
   const int bound = bind(fd, reinterpret_cast<const sockaddr*>(address.data()), static_cast<socklen_t>(address.size()));
   if (const int error = errno; bound != 0) return CallError(error, "bind", address);

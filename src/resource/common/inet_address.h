@@ -26,6 +26,9 @@ std::string ShowInetAddress(std::string_view address);
 // The address with another port. REQUIRES: IsInetAddress.
 std::string WithPort(std::string_view address, uint16_t port);
 
+// An IPv4 address in the form that sockets of `domain` use: ::ffff:1.2.3.4, or not. Others stay as they are.
+std::string InDomain(const std::string& address, uint32_t domain);
+
 // bind(2) and connect(2) on a descriptor of ours; the error names the address. kConflict where it is taken.
 Result<> BindTo(int fd, std::string_view address);
 Result<> ConnectTo(int fd, std::string_view address);

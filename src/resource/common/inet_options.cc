@@ -18,11 +18,16 @@ constexpr int kUdpSegment = 103;
 constexpr int kUdpGro = 104;
 constexpr int kTcpInq = 36;
 constexpr int kTcpTxDelay = 37;
+constexpr int kIcmpFilter = 1;  // ICMPV6_FILTER likewise
+constexpr unsigned kIcmpV6FilterBytes = 32;
+constexpr int kIpv6Checksum = 7;
+constexpr int kUdpliteSendCover = 10;
+constexpr int kUdpliteReceiveCover = 11;
 constexpr unsigned kCongestionName = 16;
 constexpr auto kLast = OptionTime::kLast;
 
 constexpr size_t kTcpOnly = 18;
-constexpr size_t kDatagramOnly = 15;
+constexpr size_t kDatagramOnly = 20;
 constexpr std::array kRules{
     // TCP's own
     OptionRule{IPPROTO_TCP, TCP_NODELAY},
@@ -100,6 +105,11 @@ constexpr std::array kRules{
     OptionRule{IPPROTO_UDP, kUdpSegment, 4, kLast},
     OptionRule{IPPROTO_UDP, kUdpGro, 4, kLast},
     OptionRule{IPPROTO_UDP, UDP_CORK, 4, kLast},
+    OptionRule{IPPROTO_RAW, kIcmpFilter, 4, kLast},
+    OptionRule{IPPROTO_ICMPV6, kIcmpFilter, kIcmpV6FilterBytes, kLast},
+    OptionRule{IPPROTO_RAW, kIpv6Checksum, 4, kLast},
+    OptionRule{IPPROTO_UDPLITE, kUdpliteSendCover, 4, kLast},
+    OptionRule{IPPROTO_UDPLITE, kUdpliteReceiveCover, 4, kLast},
 };
 
 }  // namespace

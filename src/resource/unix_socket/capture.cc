@@ -231,7 +231,7 @@ class Capture {
 
   Result<> CaptureMessages() {
     BATON_TRY(const UnixQueue* queue, QueueOf(file_, context_));
-    for (const QueuedMessage& queued : *queue) {
+    for (const PeekedMessage& queued : *queue) {
       pb::UnixMessage& out = *message_.add_messages();
       out.set_content(queued.content);
       for (const UniqueFd& copy : queued.files) {
@@ -240,7 +240,7 @@ class Capture {
         out.add_files(file->id);
       }
       if (queued.credentials) *out.mutable_credentials() = Credentials(*queued.credentials);
-      if (IsDatagram()) SetSender(queued.sender, out);
+      if (IsDatagram()) SetSender(UnixNameOf(queued.sender), out);
     }
     return CheckReachable();
   }

@@ -10,7 +10,7 @@
 
 namespace baton {
 
-using UnixQueue = std::vector<QueuedMessage>;
+using UnixQueue = std::vector<PeekedMessage>;
 // What lies in the socket's queue. It is looked at once in a capture, since the kernel shows an empty message only
 // once.
 Result<const UnixQueue*> QueueOf(const FdFacts& file, const CaptureContext& context);

@@ -128,12 +128,12 @@ class UnixSocketKind : public ResourceKind {
   }
 
   // Sockets on their way are sent once they are what they will be.
-  std::vector<std::string_view> DependsOn() const override { return {"tcp_socket"}; }
+  std::vector<std::string_view> DependsOn() const override { return {"tcp_socket", "datagram_socket"}; }
 
   Result<std::vector<UniqueFd>> Carried(const FdFacts& file, CaptureContext& context) const override {
     std::vector<UniqueFd> carried;
     BATON_TRY(const UnixQueue* queue, QueueOf(file, context));
-    for (const QueuedMessage& message : *queue) {
+    for (const PeekedMessage& message : *queue) {
       for (const UniqueFd& queued : message.files) {
         BATON_TRY(UniqueFd copy, DupFd(queued.get()));
         carried.push_back(std::move(copy));
