@@ -37,6 +37,27 @@ Result<> CheckNamespaces(pid_t pid, pid_t root_pid) {
   return {};
 }
 
+bool SameNamespace(pid_t a, pid_t b, std::string_view name) {
+  const auto of_a = ReadProcessLink(a, fmt::format("ns/{}", name));
+  const auto of_b = ReadProcessLink(b, fmt::format("ns/{}", name));
+  return !of_a || !of_b || *of_a == *of_b;
+}
+
+// A restore puts the unit into the namespaces of who restores it, or makes a capsule's anew (with a pid namespace of
+// its own). What else it lives in would be lost without a word.
+Result<> CheckOuterNamespaces(pid_t root_pid) {
+  std::vector<std::string_view> lost{"net", "cgroup"};
+  if (SameNamespace(root_pid, getpid(), "pid")) lost.insert(lost.end(), {"user", "mnt", "ipc", "uts", "time"});
+  for (const std::string_view name : lost) {
+    if (SameNamespace(root_pid, getpid(), name)) continue;
+    return MakeError(ErrorCode::kNotSupported,
+                     "process {} is in a {} namespace of its own, which cannot be saved yet; where it is to stay in "
+                     "that one, run baton there too (nsenter)",
+                     root_pid, name);
+  }
+  return {};
+}
+
 bool Share(pid_t pid, pid_t parent, int type) { return syscall(SYS_kcmp, pid, parent, type, 0, 0) == 0; }
 
 Result<> CheckSharing(pid_t pid, pid_t parent) {
@@ -45,6 +66,20 @@ Result<> CheckSharing(pid_t pid, pid_t parent) {
     if (!Share(pid, parent, type)) continue;
     return MakeError(ErrorCode::kNotSupported, "processes {} and {} share their {}; that cannot be saved yet", parent,
                      pid, what);
+  }
+  return {};
+}
+
+// A thread may leave what all others share (unshare(2)).
+Result<> CheckThreadsShare(const FrozenProcess& process) {
+  for (const FrozenTask& task : process.tasks) {
+    for (const auto& [type, what] :
+         {std::pair{KCMP_FILES, "descriptor table"}, std::pair{KCMP_FS, "working directory"}}) {
+      if (task.tid == process.pid || Share(task.tid, process.pid, type)) continue;
+      return MakeError(ErrorCode::kNotSupported,
+                       "thread {} of process {} has a {} of its own (unshare); that cannot be saved yet", task.tid,
+                       process.pid, what);
+    }
   }
   return {};
 }
@@ -146,6 +181,8 @@ Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid) {
     }
   }
   BATON_CHECKED(CheckNamespaces(process.pid, root_pid));
+  if (process.pid == root_pid) BATON_CHECKED(CheckOuterNamespaces(root_pid));
+  BATON_CHECKED(CheckThreadsShare(process));
   BATON_TRY(const ProcStat stat, ReadStat(process.pid));
   return CheckSharing(process.pid, stat.ppid);
 }

@@ -17,6 +17,7 @@
 
 #include "base/fault.h"
 #include "engine/native/interrupted_call.h"
+#include "engine/native/process_controls.h"
 #include "engine/native/sched_attributes.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
@@ -26,6 +27,7 @@ namespace {
 
 constexpr size_t kMaxXstateBytes = 16384;  // AMX needs about 11 KiB
 constexpr int kSignals = 64;
+constexpr uint64_t kAskPersonality = 0xffffffff;
 
 // As the kernel's struct kernel_sigaction.
 struct KernelSigaction {
@@ -122,7 +124,9 @@ Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record) {
                         {SYS_prctl, {PR_GET_PDEATHSIG, death_signal.value()}},
                         {SYS_prctl, {PR_GET_TIMERSLACK}},
                         {SYS_prctl, {PR_GET_NO_NEW_PRIVS}},
-                        {SYS_prctl, {PR_GET_TSC, tsc.value()}}};
+                        {SYS_prctl, {PR_GET_TSC, tsc.value()}},
+                        {SYS_prctl, {PR_MCE_KILL_GET}},
+                        {SYS_personality, {kAskPersonality}}};
   BATON_CHECKED(calls.Run(batch));
   BATON_TRY(const stack_t altstack, calls.Get(stack));
   record.set_altstack(reinterpret_cast<uint64_t>(altstack.ss_sp));
@@ -138,6 +142,8 @@ Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record) {
   record.set_parent_death_signal(static_cast<int32_t>(signal));
   record.set_timer_slack_ns(static_cast<uint64_t>(batch[3].result));
   record.set_no_new_privs(batch[4].result == 1);
+  record.set_mce_kill(static_cast<int32_t>(batch[6].result < 0 ? PR_MCE_KILL_DEFAULT : batch[6].result));
+  record.set_personality(static_cast<uint32_t>(batch[7].result));
   BATON_TRY(const uint64_t tsc_mode, calls.Get(tsc));
   record.set_tsc_refused((tsc_mode & 0xffffffffU) == PR_TSC_SIGSEGV);
   return {};
@@ -225,24 +231,6 @@ Result<> CapturePosixTimers(RemoteSyscalls& calls, pid_t host_pid, pb::ProcessRe
     out->set_remaining_ns(Nanoseconds(value.it_value));
     out->set_overrun(static_cast<int32_t>(std::max<int64_t>(0, overrun)));
   }
-  return {};
-}
-
-Result<> CaptureProcessControls(RemoteSyscalls& calls, pb::ProcessRecord& record) {
-  calls.ResetArguments();
-  BATON_TRY(const auto subreaper, calls.PutValue(uint64_t{0}));
-  RemoteCall batch[] = {{SYS_prctl, {PR_GET_DUMPABLE}},
-                        {SYS_prctl, {PR_GET_CHILD_SUBREAPER, subreaper.value()}},
-                        {SYS_prctl, {PR_GET_THP_DISABLE}},
-                        {SYS_prctl, {PR_GET_SECUREBITS}},
-                        {SYS_brk, {0}}};
-  BATON_CHECKED(calls.Run(batch));
-  record.set_dumpable(static_cast<uint32_t>(batch[0].result));
-  BATON_TRY(const uint64_t is_subreaper, calls.Get(subreaper));
-  record.set_subreaper((is_subreaper & 0xffffffffU) != 0);
-  record.set_thp_disabled(batch[2].result == 1);
-  record.mutable_credentials()->set_securebits(static_cast<uint32_t>(std::max<int64_t>(0, batch[3].result)));
-  record.mutable_layout()->set_brk(static_cast<uint64_t>(batch[4].result));
   return {};
 }
 

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "engine/native/pending_call.h"
+#include "engine/native/process_controls.h"
 #include "engine/native/sched_attributes.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
@@ -90,6 +91,10 @@ Result<> RestoreInsideThread(BlankTask& thread, const pb::ThreadRecord& record) 
   BATON_CHECKED(RestoreRseq(calls, record));
   BATON_CHECKED(RestoreAltStack(calls, record));
   BATON_CHECKED(calls.Do("set the timer slack", SYS_prctl, PR_SET_TIMERSLACK, record.timer_slack_ns()));
+  BATON_CHECKED(calls.Do("personality", SYS_personality, record.personality()));
+  if (record.mce_kill() != PR_MCE_KILL_DEFAULT) {
+    BATON_CHECKED(calls.Do("PR_MCE_KILL", SYS_prctl, PR_MCE_KILL, PR_MCE_KILL_SET, record.mce_kill(), 0, 0));
+  }
   if (record.tsc_refused()) BATON_CHECKED(calls.Do("PR_SET_TSC", SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV));
   return RestoreScheduling(calls, record);
 }
@@ -242,9 +247,7 @@ Result<> RestoreInsideProcess(BlankTask& leader, const pb::ProcessRecord& record
   if (record.locks_of_future() != 0) {
     BATON_CHECKED(calls.Do("mlockall", SYS_mlockall, record.locks_of_future()));
   }
-  if (record.thp_disabled()) BATON_CHECKED(calls.Do("PR_SET_THP_DISABLE", SYS_prctl, PR_SET_THP_DISABLE, 1, 0, 0, 0));
-  if (record.subreaper()) BATON_CHECKED(calls.Do("PR_SET_CHILD_SUBREAPER", SYS_prctl, PR_SET_CHILD_SUBREAPER, 1));
-  return {};
+  return RestoreProcessControls(calls, record);
 }
 
 Result<> RestoreTimers(BlankTask& leader, const pb::ProcessRecord& record) {

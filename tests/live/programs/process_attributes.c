@@ -1,7 +1,10 @@
 // Attributes of a process that one call sets and another reads.
 // live-cases: umask nice no_new_privs not_dumpable subreaper timerslack batch idle thp_disable keepcaps tsc name_long
+// live-cases: personality mdwe membarrier mce_kill
 // An ordinary user may not trace what is not dumpable outside a user namespace of its own.
 // live-without: user-pid.not_dumpable
+#include <linux/membarrier.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 
 #include "target.h"
@@ -78,6 +81,30 @@ static void name_long(void) {
   CHECK(strcmp(seen, "a name that is ") == 0, "'%s'", seen);
 }
 
+static void personality_kept(void) {
+  OK(personality(ADDR_NO_RANDOMIZE | UNAME26));
+  until_go();
+  SAME(personality(0xffffffff), ADDR_NO_RANDOMIZE | UNAME26);
+}
+static void mdwe(void) {
+  enum { kSet = 65, kGet = 66, kRefuseExecGain = 1 };  // PR_SET_MDWE, PR_GET_MDWE
+  if (prctl(kSet, kRefuseExecGain, 0, 0, 0) != 0) skip("no memory-deny-write-execute here");
+  until_go();
+  SAME(prctl(kGet, 0, 0, 0, 0), kRefuseExecGain);
+  void* memory = map_anon(kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+  CHECK(mprotect(memory, kPage, PROT_READ | PROT_EXEC) == -1 && errno == EACCES, "%s", strerror(errno));
+}
+static void membarrier(void) {
+  OK(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0));
+  until_go();
+  SAME(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), 0);
+}
+static void mce_kill(void) {
+  OK(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0));
+  until_go();
+  SAME(prctl(PR_MCE_KILL_GET, 0, 0, 0, 0), PR_MCE_KILL_EARLY);
+}
+
 static const struct live_case cases[] = {{"umask", umask_kept},
                                          {"nice", nice_kept},
                                          {"no_new_privs", no_new_privs},
@@ -89,5 +116,9 @@ static const struct live_case cases[] = {{"umask", umask_kept},
                                          {"thp_disable", thp_disable},
                                          {"keepcaps", keepcaps},
                                          {"tsc", tsc},
-                                         {"name_long", name_long}};
+                                         {"name_long", name_long},
+                                         {"personality", personality_kept},
+                                         {"mdwe", mdwe},
+                                         {"membarrier", membarrier},
+                                         {"mce_kill", mce_kill}};
 RUN_CASES(cases)

@@ -1,7 +1,7 @@
 // live-modes: plain refuse refuse-user
 // What cannot be saved is found before anything is touched: the checkpoint fails, its error names the process and the
 // descriptor (the program says with expect() what must be in the text), and the program goes on unharmed.
-// live-cases: io_uring perf_event userfaultfd traced by_child
+// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
@@ -87,9 +87,27 @@ static void by_child(void) {
   join_child(pid);
 }
 
-static const struct live_case cases[] = {{"io_uring", io_uring},
-                                         {"perf_event", perf_event},
-                                         {"userfaultfd", userfaultfd},
-                                         {"traced", traced},
-                                         {"by_child", by_child}};
+static void net_namespace(void) {
+  if (unshare(geteuid() == 0 ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET) != 0) skip("no network namespace here");
+  OK(prctl(PR_SET_DUMPABLE, 1));
+  expect(getpid(), -1, "net");
+  until_go();
+}
+
+static void* leaves(void* unused) {
+  OK(unshare(CLONE_FILES));
+  expect(tid(), -1, "descriptor table");
+  wait_go();
+  return unused;
+}
+static void thread_files(void) {
+  pthread_t other = thread(leaves, NULL);
+  while (access(live_path("expect"), F_OK) != 0) pause_ms(1);
+  until_go();
+  pthread_join(other, NULL);
+}
+
+static const struct live_case cases[] = {
+    {"io_uring", io_uring}, {"perf_event", perf_event},       {"userfaultfd", userfaultfd},  {"traced", traced},
+    {"by_child", by_child}, {"net_namespace", net_namespace}, {"thread_files", thread_files}};
 RUN_CASES(cases)
