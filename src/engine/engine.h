@@ -3,8 +3,10 @@
 //
 // Saving, in this order:   Begin -> Prepare -> Stop -> Capture -> Resume -> Write
 //                     or     Begin -> Prepare -> Stop -> Capture -> Write -> Kill    (CaptureRequest::ends_with_kill)
-//   Prepare runs beside the program; from Stop to Resume the program stands still; Write needs the program no more and
-//   may run on another thread. Destroying a Capture at any moment lets the program go on as if nothing had been.
+//   Stop and Capture may fail because processes come and go (kUnavailable, kTaskGone): then Resume, and again from
+//   Stop. Prepare runs beside the program; from Stop to Resume the program stands still; Write needs the program no
+//   more and may run on another thread. Destroying a Capture at any moment lets the program go on as if nothing had
+//   been.
 // Restoring:               Begin -> Rebuild -> Go
 //   after Rebuild all processes exist and stand still; destroying a Restore before Go leaves nothing behind.
 //

@@ -16,6 +16,7 @@
 #include "keeper/checkpoint_record.h"
 #include "keeper/log_archive.h"
 #include "keeper/process_id.h"
+#include "keeper/stop_and_capture.h"
 #include "keeper/tree_checkpoint.h"
 #include "keeper/workspace_plan.h"
 #include "proc/process_files.h"
@@ -139,7 +140,8 @@ void StoreCheckpointer::Finish() {
 Result<> StoreCheckpointer::OnBackground() {
   auto outcome = background_.Take();
   if (outcome && !current_->captured) {
-    outcome = Pause(*current_);
+    const NotStoppable while_it_stands;
+    outcome = OnTracerThread([this] { return Pause(*current_); });
     if (outcome) {
       current_->captured = true;
       background_.Start([this, current = current_.get()] { return WriteOut(*current); });
@@ -166,21 +168,24 @@ Result<> StoreCheckpointer::Pause(Current& current) {
                          .externals = StandardStreams(keeper_->log())};
   if (keeper_->JobHasEnded()) return MakeError(ErrorCode::kUnavailable, "the job has ended");
   BATON_TRY(current.capture, engine_->BeginCapture(std::move(request)));
-  BATON_CHECKED(current.capture->Prepare());
-  BATON_CHECKED(current.capture->Stop());
-  auto captured = CaptureStopped(current);
+  auto captured = current.capture->Prepare();
+  if (captured) captured = StopAndCapture(*current.capture, [&] { return NoteStopped(current); });
+  if (captured) captured = NoteCaptured(current);
   if (captured) captured = current.capture->Resume();
-  // The job must not stand still for as long as the helper thread would need to notice.
+  // By the thread that stopped the job; and the job must not wait for anybody to notice.
   if (!captured) current.capture.reset();
   return captured;
 }
 
-Result<> StoreCheckpointer::CaptureStopped(Current& current) {
+Result<> StoreCheckpointer::NoteStopped(Current& current) {
   BATON_CHECKED(FailPoint("checkpoint.stopped"));
   BATON_CHECKED(keeper_->log().Drain());
   current.record.mutable_log()->set_bytes(keeper_->log().length());
   current.record.mutable_note()->set_taken_ms(WallClockMs());
-  BATON_CHECKED(current.capture->Capture());
+  return {};
+}
+
+Result<> StoreCheckpointer::NoteCaptured(Current& current) {
   const auto written = current.capture->written_files();
   // Ours, too: for a capture we hold copies of the job's descriptors.
   current.job_pids = ProcessesBelow(keeper_->capsule().init_pid());

@@ -65,7 +65,8 @@ class StoreCheckpointer : public Checkpointer {
   Result<> OnBackground();
   Result<> PreCopy(Current& current);
   Result<> Pause(Current& current);
-  Result<> CaptureStopped(Current& current);
+  Result<> NoteStopped(Current& current);
+  Result<> NoteCaptured(Current& current);
   Result<> WriteOut(Current& current);
   Result<> WriteImage(Current& current);
   Result<> DropOld();

@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "image/writer.h"
 #include "keeper/keeper.h"
+#include "keeper/stop_and_capture.h"
 #include "proc/process_files.h"
 #include "store/pending_directory.h"
 
@@ -45,11 +46,11 @@ Result<> WriteImage(UnitCapture* capture, const std::string& directory, bool lea
 }
 
 Result<> Save(UnitCapture* capture, const TreeCheckpointRequest& request, int signals) {
+  const NotStoppable while_it_stands;
   BATON_TRY(PendingDirectory directory, PendingDirectory::Create(request.to));
   BATON_CHECKED(capture->Prepare());
   BATON_CHECKED(CheckUninterrupted(signals));
-  BATON_CHECKED(capture->Stop());
-  BATON_CHECKED(capture->Capture());
+  BATON_CHECKED(StopAndCapture(*capture, [] { return Result<>(); }));
   if (request.leave_running) BATON_CHECKED(capture->Resume());
   BATON_CHECKED(CheckUninterrupted(signals));
   if (auto written = WriteImage(capture, directory.path(), request.leave_running); !written)

@@ -133,7 +133,9 @@ def visible_state(pid):
     try:
         facts["timers"] = [line for line in read_lines(root / "timers") if not line.startswith("signal")]
         for fd in os.listdir(root / "fd"):
-            facts[f"fd {fd}"] = [os.readlink(root / "fd" / fd), *read_lines(root / "fdinfo" / fd)]
+            # An expired interval timer counts its ticks whenever somebody asks what is left of it: timerfd_gettime(2).
+            info = [line for line in read_lines(root / "fdinfo" / fd) if not line.startswith("ticks:")]
+            facts[f"fd {fd}"] = [os.readlink(root / "fd" / fd), *info]
         for tid in os.listdir(root / "task"):
             lines = read_lines(root / "task" / tid / "status")
             facts |= {f"task {tid} {line.split(':')[0]}": [line] for line in lines
@@ -355,7 +357,7 @@ class Run:
         time.sleep(0.02)  # what changes within that time is the program's own doing
         states.append(visible_state(first))
         self.checkpoint_pid(first, image, "--leave-running")
-        check_unchanged(*states, visible_state(first))
+        self.await_unchanged(states, first)
         tree = {first: (None, stat_fields(first)[2])} | descendants(first)
         files = remember_files(self.dir)
         self.dead_seconds = time.monotonic() - begin
@@ -367,6 +369,23 @@ class Run:
         restored = self.restore(image)
         self.dead_seconds = time.monotonic() - begin
         self.await_pass("restored after the original ended", watch=[restored])
+
+    def await_unchanged(self, states, pid):
+        """A program that maps and unmaps all the time looks as before at some later moment; what we left would stay."""
+        last = None
+
+        def same():
+            nonlocal last
+            try:
+                check_unchanged(*states, visible_state(pid))
+                return True
+            except Failure as failure:
+                last = failure
+                return False
+        try:
+            self.wait("state after the checkpoint", same)
+        except Failure as failure:
+            raise Failure(f"{failure}: {last}") from None
 
     def refuse(self):
         first = self.start_program()

@@ -51,6 +51,11 @@ Result<> CopyBuffer::Prepare(uint64_t bytes) {
   return {};
 }
 
+void CopyBuffer::Clear() {
+  for (Chunk& chunk : chunks_) chunk.used = 0;
+  current_ = 0;
+}
+
 Result<> CopyBuffer::AddChunk(size_t bytes) {
   void* start = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (const int error = errno; start == MAP_FAILED) return ErrnoError(error, "memory for the copy");

@@ -27,6 +27,8 @@ class CopyBuffer {
   Result<std::span<std::byte>> Take(size_t bytes);
   // Gives back what was taken up to the end of `taken`; spans are released in the order of their taking.
   void Release(std::span<const std::byte> taken);
+  // Everything taken is free again.
+  void Clear();
 
  private:
   struct Chunk {

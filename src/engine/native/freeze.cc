@@ -1,97 +1,77 @@
 #include "engine/native/freeze.h"
 
-#include <linux/rseq.h>
+#include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "engine/native/stop_task.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
-#include "task/remote_memory.h"
 
 namespace baton {
 namespace {
 
-constexpr int kStopTimeoutMs = 2000;
-constexpr int kUnstickTimeoutMs = 10'000;
+constexpr std::chrono::seconds kPatience{5};  // for processes that keep being born, or that take long to die
+constexpr timespec kNap{0, 100'000};
 
-// rseq(2): a thread stopped inside a restartable sequence must go on at its abort handler. The kernel would see to that
-// when it resumes the thread, but the first injected call makes it forget the sequence; so the abort is done here.
-Result<> AbortRestartableSequence(pid_t pid, pid_t tid, Registers& registers) {
-  auto configuration = GetRseqConfiguration(tid);
-  if (!configuration || configuration->rseq_abi_pointer == 0) return {};
-  const RemotePtr<uint64_t> at(configuration->rseq_abi_pointer + offsetof(struct rseq, rseq_cs));
-  auto sequence_at = ReadRemoteValue(pid, at);
-  if (!sequence_at || *sequence_at == 0) return {};
-  auto sequence = ReadRemoteValue(pid, RemotePtr<rseq_cs>(*sequence_at));
-  if (!sequence) return {};
-  const uint64_t ip = registers.instruction().value();
-  if (ip - sequence->start_ip < sequence->post_commit_offset) {
-    registers.set_instruction(RemotePtr<>(sequence->abort_ip));
-  }
-  return {};
-}
-
-bool IsZombie(const ProcStat& stat) { return stat.state == 'Z' || stat.state == 'X'; }
-
-// Who is in the way, for a seize that was refused.
-Error RefusedSeize(pid_t pid, pid_t tid, Error error) {
-  const auto status = ReadStatus(pid, tid);
-  if (!status) return {ErrorCode::kTaskGone, fmt::format("task {} died", tid)};
-  if (status->tracer_pid != 0) {
-    return MakeError(ErrorCode::kNotSupported,
-                     "process {} ({}) is traced by process {} (a debugger or strace?): end that first", pid,
-                     status->name, status->tracer_pid);
-  }
-  if (status->state == 'Z') {
-    return MakeError(ErrorCode::kNotSupported,
-                     "process {} ({}): its first thread has ended while others run; that cannot be saved yet", pid,
-                     status->name);
-  }
-  return std::move(error).Context("process {} ({}) may not be traced by this user", pid, status->name);
-}
+// The first thread shows as dead as soon as it has ended; the process is dead once no other is left.
+bool IsZombie(const ProcStat& stat) { return (stat.state == 'Z' || stat.state == 'X') && stat.num_threads <= 1; }
 
 }  // namespace
 
+// Until two looks agree, after everything that the first one showed was stopped: a list of children that is read while
+// one of them dies may leave out another (children_seq_show()).
 Result<FrozenUnit> FrozenUnit::Stop(const Lister& lister) {
   FrozenUnit unit;
-  for (bool found = true; found;) {
-    BATON_TRY(const std::vector<pid_t> pids, lister());
-    BATON_TRY(found, unit.StopNew(pids));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  std::vector<pid_t> before;
+  while (true) {
+    BATON_TRY(std::vector<pid_t> pids, lister());
+    BATON_TRY(const bool found, unit.StopNew(pids));
+    if (!found && pids == before) break;
+    before = std::move(pids);
+    if (std::chrono::steady_clock::now() > deadline) {
+      return MakeError(ErrorCode::kUnavailable, "new processes keep showing up, or one takes long to end");
+    }
   }
-  // Those that died while the others were being stopped.
-  std::erase_if(unit.processes_, [](const FrozenProcess& process) { return !process.zombie && process.tasks.empty(); });
-  if (unit.processes_.empty()) return MakeError(ErrorCode::kTaskGone, "no process is left");
+  BATON_CHECKED(unit.Settle(before));
   return unit;
 }
 
+// Whether anything may have changed: a new process or task, or one that is about to end.
 Result<bool> FrozenUnit::StopNew(const std::vector<pid_t>& pids) {
-  bool found = false;
+  bool changed = false;
   for (const pid_t pid : pids) {
     auto known = std::ranges::find(processes_, pid, &FrozenProcess::pid);
-    const auto stat = ReadStat(pid);
-    if (!stat) continue;
     if (known == processes_.end()) {
-      known = processes_.insert(processes_.end(), FrozenProcess{pid, false, {}});
-      found = true;
+      known = processes_.insert(processes_.end(), FrozenProcess{.pid = pid, .tasks = {}});
+      changed = true;
     }
-    if (IsZombie(*stat) && stat->num_threads <= 1) {
-      known->zombie = true;
-      known->tasks.clear();
-      continue;
-    }
-    BATON_TRY(const bool more, StopTasks(*known));
-    found = found || more;
+    BATON_TRY(const bool more, StopProcess(*known));
+    changed = changed || more;
   }
-  return found;
+  return changed;
+}
+
+Result<bool> FrozenUnit::StopProcess(FrozenProcess& process) {
+  if (process.zombie) return false;
+  BATON_TRY(const bool changed, StopTasks(process));
+  if (!process.tasks.empty()) return changed;
+  const auto stat = ReadStat(process.pid);
+  if (!stat) return false;  // gone
+  process.zombie = IsZombie(*stat);
+  if (!process.zombie) nanosleep(&kNap, nullptr);  // it is ending
+  return true;
 }
 
 // Until a scan of the process' tasks shows none that does not stand.
 Result<bool> FrozenUnit::StopTasks(FrozenProcess& process) {
   bool found = false;
-  for (bool again = true; again;) {
+  for (bool again = true; again; found = found || again) {
     again = false;
     auto tids = ListTasks(process.pid);
     if (!tids) return found;  // gone
@@ -99,74 +79,67 @@ Result<bool> FrozenUnit::StopTasks(FrozenProcess& process) {
         *tids, [&](pid_t a, pid_t b) { return (a == process.pid) != (b == process.pid) ? a == process.pid : a < b; });
     for (const pid_t tid : *tids) {
       if (std::ranges::find(process.tasks, tid, &FrozenTask::tid) != process.tasks.end()) continue;
-      BATON_TRY(const bool stopped, StopTask(process, tid));
+      BATON_TRY(const bool stopped, AddTask(process, tid));
       again = again || stopped;
     }
-    found = found || again;
   }
   return found;
 }
 
-Result<bool> FrozenUnit::StopTask(FrozenProcess& process, pid_t tid) {
+Result<bool> FrozenUnit::AddTask(FrozenProcess& process, pid_t tid) {
   FrozenTask task;
   task.tid = tid;
   writes_.LetEnd(process.pid, tid);
-  task.before = LookAtPendingCall(process.pid, tid, clock_);
-  DiePoint();
-  auto seized = Seize(tid, PTRACE_O_TRACESYSGOOD);
-  if (!seized && seized.error().code() == ErrorCode::kTaskGone) return false;
-  if (!seized) {
-    Error refused = RefusedSeize(process.pid, tid, std::move(seized.error()));
-    if (refused.code() == ErrorCode::kTaskGone) return false;
-    return refused;
+  auto outcome = StopTask(process.pid, task, clock_);
+  if (!outcome) {
+    unstopped_.push_back(std::move(task));
+    return outcome.Fail();
   }
-  DiePoint();
-  if (auto interrupted = Interrupt(tid); !interrupted) return false;
-  while (true) {
-    auto status = WaitFor(tid, kStopTimeoutMs);
-    if (!status && status.error().code() == ErrorCode::kTaskGone) return false;
-    if (!status) stuck_.push_back(tid);
-    if (!status)
-      return status.Fail("process {} does not stop (waiting for a vfork child, or in the kernel)", process.pid);
-    if (status->Gone()) return false;
-    if (status->EventStop()) {
-      task.group_stopped = status->GroupStop();
-      task.group_stop_signal = status->stop_signal();
-      break;
-    }
-    // A signal on its way in: let it be delivered, the interrupt comes right behind.
-    BATON_CHECKED(Continue(tid, status->event() == 0 ? status->stop_signal() : 0));
-  }
-  if (task.before) ForgetOtherSleep(process.pid, tid, *task.before);
-  BATON_TRY(task.registers, GetRegisters(tid));
-  BATON_CHECKED(AbortRestartableSequence(process.pid, tid, task.registers));
+  if (*outcome == StopOutcome::kExitedLeader) process.leader_exited = true;
+  if (*outcome != StopOutcome::kStopped) return false;
   process.tasks.push_back(std::move(task));
-  DiePoint();
   return true;
 }
 
-Result<> FrozenUnit::Resume() {
-  for (FrozenProcess& process : processes_) {
-    for (FrozenTask& task : process.tasks) {
-      if (task.thaw) {
-        if (auto set = SetRegisters(task.tid, *task.thaw); !set) BATON_LOG(kDebug, "{}", set.error().ToString());
+// Everything stands. What stood at first may have been killed by what did not stand yet, or have been replaced by an
+// execve() of another thread; what was dead may have been waited for.
+Result<> FrozenUnit::Settle(const std::vector<pid_t>& pids) {
+  std::erase_if(processes_, [&](const FrozenProcess& process) {
+    const bool listed = std::ranges::find(pids, process.pid) != pids.end();
+    return process.tasks.empty() && !(process.zombie && listed && ReadStat(process.pid));
+  });
+  if (processes_.empty()) return MakeError(ErrorCode::kTaskGone, "no process is left");
+  for (const FrozenProcess& process : processes_) {
+    for (const FrozenTask& task : process.tasks) {
+      if (!StandsUnchanged(task)) {
+        return MakeError(ErrorCode::kUnavailable, "task {} of process {} ended while others were being stopped",
+                         task.tid, process.pid);
       }
-      DiePoint();
-      if (auto detached = Detach(task.tid); !detached) BATON_LOG(kDebug, "{}", detached.error().ToString());
     }
-  }
-  processes_.clear();
-  writes_.RestoreSizes();
-  // Those that would not stop: now that what they wait for runs again, they will, and can be let go.
-  for (const pid_t tid : std::exchange(stuck_, {})) {
-    const auto status = WaitFor(tid, kUnstickTimeoutMs);
-    if (status && status->Stopped()) BATON_CHECKED(Detach(tid));
   }
   return {};
 }
 
+bool FrozenUnit::AllStand() const {
+  return std::ranges::all_of(processes_, [](const FrozenProcess& process) {
+    return std::ranges::all_of(process.tasks,
+                               [](const FrozenTask& task) { return GetRegisters(task.tid).has_value(); });
+  });
+}
+
+void FrozenUnit::Resume() {
+  for (const FrozenProcess& process : processes_) {
+    for (const FrozenTask& task : process.tasks) LetGo(task);
+  }
+  processes_.clear();
+  writes_.RestoreSizes();
+  // Now that what they wait for runs again, they may stand.
+  for (const FrozenTask& task : std::exchange(unstopped_, {})) LetGo(task);
+}
+
 Result<> FrozenUnit::Kill() {
   for (const FrozenProcess& process : processes_) {
+    DiePoint();
     if (kill(process.pid, SIGKILL) != 0) BATON_LOG(kDebug, "process {} is gone already", process.pid);
   }
   // Other threads first: the kernel reports a leader only after them.
@@ -183,8 +156,6 @@ Result<> FrozenUnit::Kill() {
   return {};
 }
 
-FrozenUnit::~FrozenUnit() {
-  if (auto resumed = Resume(); !resumed) BATON_LOG(kWarn, "{}", resumed.error().ToString());
-}
+FrozenUnit::~FrozenUnit() { Resume(); }
 
 }  // namespace baton

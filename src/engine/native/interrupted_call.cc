@@ -6,35 +6,18 @@
 #include <algorithm>
 
 #include "base/fault.h"
-#include "base/log.h"
+#include "engine/native/broken_off_call.h"
 #include "proc/process_files.h"
 
 namespace baton {
 namespace {
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
-constexpr int64_t kNsPerMs = 1'000'000;
-constexpr uint64_t kRedZoneBytes = 128;  // System V ABI: below the stack pointer, may be in use
 
 int64_t NowNs() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return now.tv_sec * kNsPerSecond + now.tv_nsec;
-}
-
-bool SignalWaits(const pb::ThreadRecord& record, const ProcStatus& status) {
-  const uint64_t pending = (status.sig_pnd | status.shd_pnd) & ~record.signal_mask() & ~status.sig_ign;
-  return pending != 0;
-}
-
-// What the thread slept in: as seen before the freeze if that was the same call, else as its registers say.
-PendingCall CallOf(const FrozenTask& task) {
-  PendingCall call;
-  call.number = task.registers.system_call();
-  for (int i = 0; i < 6; ++i) call.arguments[static_cast<size_t>(i)] = task.registers.argument(i);
-  const bool same = task.before && task.before->number == call.number && task.before->arguments == call.arguments;
-  if (same) call.sleep = task.before->sleep;
-  return call;
 }
 
 // The program's code names the call: `mov $number, %eax` right before `syscall`, as every C library has it.
@@ -81,7 +64,7 @@ Result<Remaining> ResolveRestarted(pid_t pid, const FrozenTask& task, uint64_t s
   return out;
 }
 
-Result<> CaptureRestartBlock(pid_t pid, FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory) {
+Result<> CaptureRestartBlock(pid_t pid, const FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory) {
   BATON_TRY(const ProcStat stat, ReadStat(pid, task.tid));
   BATON_TRY(const Remaining resolved, ResolveRestarted(pid, task, stat.starttime, memory));
   pb::InterruptedCallRecord* out = record.mutable_interrupted();
@@ -93,41 +76,9 @@ Result<> CaptureRestartBlock(pid_t pid, FrozenTask& task, pb::ThreadRecord& reco
   return {};
 }
 
-// Registers that make the call again with the time left. A time that is passed by address is put below the red zone of
-// the thread's stack: the kernel reads it as soon as the thread goes on, and nobody else looks there.
-Result<Registers> WithTimeLeft(pid_t pid, const FrozenTask& task, int64_t left_ns) {
-  const PendingCall call = CallOf(task);
-  Registers registers = RewoundToCall(task.registers, call.number);
-  const auto timeout = RelativeTimeout(call.number, call.arguments);
-  if (!timeout) return registers;
-  if (timeout->form == TimeoutArgument::Form::kMilliseconds) {
-    registers.set_argument(timeout->index, static_cast<uint64_t>((left_ns + kNsPerMs - 1) / kNsPerMs));
-    return registers;
-  }
-  const timespec left{left_ns / kNsPerSecond, left_ns % kNsPerSecond};
-  const uint64_t at = (task.registers.stack().value() - kRedZoneBytes - sizeof left) & ~uint64_t{15};
-  BATON_TRY(const RemoteMemory memory, RemoteMemory::Open(pid));
-  BATON_CHECKED(memory.Write(RemotePtr<>(at), std::as_bytes(std::span(&left, 1))));
-  registers.set_argument(timeout->index, at);
-  return registers;
-}
-
-Result<> CaptureLeaked(pid_t pid, FrozenTask& task, const pb::ThreadRecord& record) {
-  BATON_TRY(const ProcStatus status, ReadStatus(pid, task.tid));
-  if (SignalWaits(record, status)) return {};
-  const PendingCall call = CallOf(task);
-  BATON_TRY(const std::optional<int64_t> left_ns, RemainingNs(pid, call));
-  if (left_ns) {
-    BATON_TRY(task.thaw, WithTimeLeft(pid, task, *left_ns));
-  } else {
-    task.thaw = RewoundToCall(task.registers, call.number);
-  }
-  return {};
-}
-
 }  // namespace
 
-Result<> CaptureInterruptedCall(pid_t pid, FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory) {
+Result<> CaptureInterruptedCall(pid_t pid, const FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory) {
   BATON_CHECKED(FailPoint("capture.interrupted_call"));
   switch (ClassifyInterrupted(task.registers)) {
     case Interrupted::kNone:
@@ -138,7 +89,7 @@ Result<> CaptureInterruptedCall(pid_t pid, FrozenTask& task, pb::ThreadRecord& r
     case Interrupted::kRestartBlock:
       return CaptureRestartBlock(pid, task, record, memory);
     case Interrupted::kLeakedInterrupt:
-      return CaptureLeaked(pid, task, record);
+      return {};
   }
   return {};
 }
@@ -159,11 +110,11 @@ CallMemory::Entry RememberedCall(const pb::InterruptedCallRecord& call, const Re
 Registers HealedRegisters(const Registers& registers) {
   switch (ClassifyInterrupted(registers)) {
     case Interrupted::kNone:
+    case Interrupted::kLeakedInterrupt:
       return registers;
     case Interrupted::kRestartBlock:
       return RewoundToCall(registers, SYS_restart_syscall);
     case Interrupted::kRestart:
-    case Interrupted::kLeakedInterrupt:
       return RewoundToCall(registers, registers.system_call());
   }
   return registers;

@@ -8,20 +8,18 @@
 //  time
 //    left; the restored thread makes the call anew with that time under our control, is interrupted again, and so gets
 //    a restart block of its own;
-//  - leaked EINTR: calls that give up at any interruption. Made again, with the time left, unless a signal really came.
+//  - leaked EINTR: a signal really came (else broken_off_call.h has wound the call back already): the program sees it.
 #pragma once
 
 #include "base/result.h"
 #include "engine/native/call_memory.h"
-#include "engine/native/freeze.h"
+#include "engine/native/frozen_task.h"
 #include "engine/native/native.pb.h"
 #include "task/remote_memory.h"
 
 namespace baton {
 
-// REQUIRES: the record's signal mask and pending signals are filled in. Changes task.registers to what the image keeps
-// and sets task.thaw where the living thread cannot simply go on.
-Result<> CaptureInterruptedCall(pid_t pid, FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory);
+Result<> CaptureInterruptedCall(pid_t pid, const FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory);
 
 // What is to be remembered of a call that the kernel now holds in a restart block. `registers`: at the stop.
 CallMemory::Entry RememberedCall(const pb::InterruptedCallRecord& call, const Registers& registers,

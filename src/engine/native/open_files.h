@@ -1,8 +1,8 @@
 // The open files (file descriptions) of a frozen unit: which descriptors share one, which kind claims each, and their
 // records. Sources: kcmp(2) KCMP_FILE, pidfd_getfd(2), proc(5) fd and fdinfo.
 //
-// Thread-safety: the tracer's thread. Owns copies of the unit's descriptors: destroy it before the unit is expected to
-// see its pipes close.
+// Thread-safety: the tracer's thread. Owns copies of the unit's descriptors until CloseCopies: while there are any,
+// pipes that the unit closes stay open, and locks that it drops stay held.
 #pragma once
 
 #include <sys/types.h>
@@ -43,6 +43,8 @@ class OpenFiles : public CaptureContext {
   void BeforeKill() const;
   // The descriptors of one process.
   std::vector<pb::DescriptorRecord> DescriptorsOf(pid_t ns_pid) const;
+  // REQUIRES: nothing is captured any more; before the unit goes on.
+  void CloseCopies() { copies_.clear(); }
   Contents TakeContents() { return std::move(contents_); }
 
   std::span<const FdFacts> files() const override { return files_; }

@@ -174,6 +174,14 @@ Result<> CopiedPages::Copy(const RemoteMemory& memory, PageRange range, const st
   return {};
 }
 
+void CopiedPages::Forget() {
+  shadows_.clear();
+  buffer_.Clear();
+  pieces_.clear();
+  copied_objects_.clear();
+  bytes_ = 0;
+}
+
 Result<> CopiedPages::Write(ImageWriter& writer) {
   for (const Piece& piece : pieces_) {
     if (piece.content.empty()) {

@@ -41,6 +41,8 @@ class CopiedPages {
   // The private pages of all mappings of a process, and the shared memory objects it maps that were not copied yet.
   // `calls`: in that process, for what only it can tell (mincore).
   Result<> CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::ProcessRecord& process);
+  // All that was copied; the room for it stays.
+  void Forget();
   // Once: what is written is released.
   Result<> Write(ImageWriter& writer);
   uint64_t bytes() const { return bytes_; }

@@ -168,6 +168,10 @@ Result<> CheckStatusReadable(pid_t pid, const std::string& name) {
 Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid) {
   BATON_CHECKED(FailPoint("capture.check_process"));
   if (process.zombie) return {};
+  if (process.leader_exited) {
+    return MakeError(ErrorCode::kNotSupported,
+                     "process {}: its first thread has ended while others run; that cannot be saved yet", process.pid);
+  }
   for (const FrozenTask& task : process.tasks) {
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
     if (status.seccomp != 0) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "engine/native/freeze.h"
+#include "engine/native/frozen_task.h"
 #include "engine/native/memory_map.h"
 #include "engine/native/native.pb.h"
 

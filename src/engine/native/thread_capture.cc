@@ -45,8 +45,7 @@ void AddSignals(const std::vector<siginfo_t>& signals, google::protobuf::Repeate
 
 Result<> CaptureRegisters(const FrozenTask& task, pb::ThreadRecord& record) {
   BATON_CHECKED(FailPoint("capture.registers"));
-  const Registers& kept = task.thaw ? *task.thaw : task.registers;
-  record.set_registers(BytesOf(&kept.raw, sizeof kept.raw));
+  record.set_registers(BytesOf(&task.registers.raw, sizeof task.registers.raw));
   BATON_TRY(const std::vector<std::byte> xstate, GetRegisterSet(task.tid, NT_X86_XSTATE, kMaxXstateBytes));
   record.set_extended(BytesOf(xstate.data(), xstate.size()));
   return {};
@@ -99,7 +98,7 @@ Result<> CaptureScheduling(pid_t tid, pb::ThreadRecord& record) {
 
 }  // namespace
 
-Result<pb::ThreadRecord> CaptureThread(const FrozenProcess& process, FrozenTask& task, CallMemory& memory) {
+Result<pb::ThreadRecord> CaptureThread(const FrozenProcess& process, const FrozenTask& task, CallMemory& memory) {
   pb::ThreadRecord record;
   BATON_CHECKED(CaptureSignals(task.tid, record));
   BATON_CHECKED(CaptureInterruptedCall(process.pid, task, record, memory));

@@ -6,16 +6,15 @@
 
 #include "base/result.h"
 #include "engine/native/call_memory.h"
-#include "engine/native/freeze.h"
+#include "engine/native/frozen_task.h"
 #include "engine/native/native.pb.h"
 #include "proc/status.h"
 #include "task/borrowed_task.h"
 
 namespace baton {
 
-// Registers, masks, pending signals, scheduling: all that can be read from outside. Fills `task.thaw` where a system
-// call must be made again when the thread goes on.
-Result<pb::ThreadRecord> CaptureThread(const FrozenProcess& process, FrozenTask& task, CallMemory& memory);
+// Registers, masks, pending signals, scheduling: all that can be read from outside.
+Result<pb::ThreadRecord> CaptureThread(const FrozenProcess& process, const FrozenTask& task, CallMemory& memory);
 
 // The rest of the thread, by calls in it.
 Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record);

@@ -22,7 +22,17 @@
 namespace baton {
 namespace {
 
-constexpr int kStopAttempts = 5;
+// By the numbers they have in their own pid namespace.
+std::vector<pid_t> InOwnOrder(const std::vector<pid_t>& pids) {
+  std::map<pid_t, pid_t> by_own_number;
+  for (const pid_t pid : pids) {
+    const auto status = ReadStatus(pid);
+    if (status && !status->ns_tgid.empty()) by_own_number[status->ns_tgid.back()] = pid;
+  }
+  std::vector<pid_t> ordered;
+  for (const auto& [own, pid] : by_own_number) ordered.push_back(pid);
+  return ordered;
+}
 
 }  // namespace
 
@@ -33,7 +43,9 @@ Result<std::vector<pid_t>> NativeCapture::ListProcesses() const {
   if (request_.scope == CaptureRequest::Scope::kTree) {
     pids.push_back(request_.pid);
   } else {
-    BATON_TRY(pids, ListChildren(request_.pid));
+    BATON_TRY(const std::vector<pid_t> children, ListChildren(request_.pid));
+    // The unit's first process before its orphans: numbers of ours wrap around, the capsule's begin with it.
+    pids = InOwnOrder(children);
   }
   for (size_t i = 0; i < pids.size(); ++i) {
     const auto children = ListChildren(pids[i]);
@@ -58,20 +70,33 @@ Result<> NativeCapture::Prepare() {
 
 Result<> NativeCapture::Stop() {
   BATON_CHECKED(FailPoint("capture.stop"));
-  for (int attempt = 1;; ++attempt) {
-    stopped_at_ = std::chrono::steady_clock::now();
-    auto frozen = FrozenUnit::Stop([this] { return ListProcesses(); });
-    if (frozen) {
-      frozen_.emplace(std::move(*frozen));
-      return FailPoint("capture.stopped");
-    }
-    if (frozen.error().code() != ErrorCode::kUnavailable || attempt == kStopAttempts)
-      return frozen.Fail("stop the unit");
-    BATON_LOG(kInfo, "attempt {} to stop: {}", attempt, frozen.error().ToString());
-  }
+  ForgetAttempt();
+  stopped_at_ = std::chrono::steady_clock::now();
+  auto frozen = FrozenUnit::Stop([this] { return ListProcesses(); });
+  if (!frozen) return frozen.Fail("stop the unit");
+  frozen_.emplace(std::move(*frozen));
+  const FrozenProcess& first = frozen_->processes().front();
+  if (first.zombie) return MakeError(ErrorCode::kTaskGone, "process {} has ended", first.pid);
+  return FailPoint("capture.stopped");
+}
+
+void NativeCapture::ForgetAttempt() {
+  open_files_ = OpenFiles();
+  contents_.clear();
+  pages_.Forget();
+  unit_.Clear();
+  processes_.clear();
+  file_records_.clear();
+  written_files_.clear();
 }
 
 Result<> NativeCapture::Capture() {
+  auto captured = CaptureAll();
+  if (captured || frozen_->AllStand()) return captured;
+  return Error(ErrorCode::kTaskGone, captured.error().ToString());
+}
+
+Result<> NativeCapture::CaptureAll() {
   BATON_CHECKED(CheckAll());
   BATON_CHECKED(CaptureOutside());
   BATON_CHECKED(CaptureInside());
@@ -177,7 +202,7 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
   BATON_TRY(const InjectionPlace place, InjectionPlace::Find(memory, maps));
   BATON_TRY(const ProcStatus leader, ReadStatus(process.pid));
   // All of them before the memory is copied: what is left of a time-out may be put on a thread's stack.
-  for (FrozenTask& task : process.tasks) {
+  for (const FrozenTask& task : process.tasks) {
     BATON_TRY(*record.add_threads(), CaptureThread(process, task, call_memory_));
   }
   for (size_t i = 0; i < process.tasks.size(); ++i) {
@@ -253,16 +278,18 @@ void NativeCapture::FinishStats() {
 
 Result<> NativeCapture::Resume() {
   if (!frozen_) return {};
-  auto resumed = frozen_->Resume();
+  open_files_.CloseCopies();
+  frozen_->Resume();
   FinishStats();
   frozen_.reset();
   call_memory_.Save();
-  return resumed;
+  return {};
 }
 
 Result<> NativeCapture::Kill() {
   if (!frozen_) return {};
   open_files_.BeforeKill();
+  open_files_.CloseCopies();
   auto killed = frozen_->Kill();
   FinishStats();
   frozen_.reset();

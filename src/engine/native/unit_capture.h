@@ -34,6 +34,8 @@ class NativeCapture : public UnitCapture {
 
  private:
   Result<std::vector<pid_t>> ListProcesses() const;
+  void ForgetAttempt();
+  Result<> CaptureAll();
   Result<> CheckAll();
   Result<> CaptureOutside();
   Result<> CaptureInside();

@@ -1,0 +1,133 @@
+#include "engine/native/stop_task.h"
+
+#include <linux/rseq.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "engine/native/broken_off_call.h"
+#include "proc/process_files.h"
+#include "task/ptrace.h"
+#include "task/remote_memory.h"
+
+namespace baton {
+namespace {
+
+constexpr int kStopTimeoutMs = 2000;
+constexpr int kLetGoTimeoutMs = 200;
+
+// rseq(2): a thread stopped inside a restartable sequence must go on at its abort handler. The kernel would see to that
+// when it resumes the thread, but the first injected call makes it forget the sequence; so the abort is done here.
+Result<> AbortRestartableSequence(FrozenTask& task) {
+  auto configuration = GetRseqConfiguration(task.tid);
+  if (!configuration || configuration->rseq_abi_pointer == 0) return {};
+  const RemotePtr<uint64_t> at(configuration->rseq_abi_pointer + offsetof(struct rseq, rseq_cs));
+  auto sequence_at = ReadRemoteValue(task.tid, at);
+  if (!sequence_at || *sequence_at == 0) return {};
+  auto sequence = ReadRemoteValue(task.tid, RemotePtr<rseq_cs>(*sequence_at));
+  if (!sequence) return {};
+  const uint64_t ip = task.registers.instruction().value();
+  if (ip - sequence->start_ip >= sequence->post_commit_offset) return {};
+  task.registers.set_instruction(RemotePtr<>(sequence->abort_ip));
+  return SetRegisters(task.tid, task.registers);
+}
+
+// What a refused seize means: the kernel says EPERM for a task that is traced, that has ended, and that is not ours to
+// trace, all alike.
+Result<StopOutcome> ExplainRefusal(pid_t pid, pid_t tid, Error error) {
+  const auto status = ReadStatus(pid, tid);
+  if (!status) return StopOutcome::kGone;
+  if (status->state == 'Z' || status->state == 'X') {
+    return tid == pid ? StopOutcome::kExitedLeader : StopOutcome::kGone;
+  }
+  if (status->tracer_pid == gettid()) return StopOutcome::kStopped;  // an attempt before could not stop it
+  if (status->tracer_pid != 0) {
+    return MakeError(ErrorCode::kNotSupported,
+                     "process {} ({}) is traced by process {} (a debugger or strace?): end that first", pid,
+                     status->name, status->tracer_pid);
+  }
+  return std::move(error).Context("process {} ({}) may not be traced by this user", pid, status->name);
+}
+
+// kStopped here: seized.
+Result<StopOutcome> SeizeTask(pid_t pid, pid_t tid) {
+  auto seized = Seize(tid, PTRACE_O_TRACESYSGOOD);
+  if (seized) return StopOutcome::kStopped;
+  if (seized.error().code() == ErrorCode::kTaskGone) return StopOutcome::kGone;
+  return ExplainRefusal(pid, tid, std::move(seized.error()));
+}
+
+// The first thread can end alone between our look and the seize; its death is told only after that of all the others.
+bool EndedAlone(pid_t pid, pid_t tid) {
+  const auto stat = ReadStat(pid, tid);
+  return tid == pid && stat && stat->state == 'Z';
+}
+
+Result<StopOutcome> AwaitStop(pid_t pid, FrozenTask& task) {
+  while (true) {
+    auto status = WaitFor(task.tid, kStopTimeoutMs);
+    if (!status && status.error().code() == ErrorCode::kTaskGone) return StopOutcome::kGone;
+    if (!status && EndedAlone(pid, task.tid)) return StopOutcome::kExitedLeader;
+    if (!status) return status.Fail("process {} does not stop (waiting for a vfork child, or in the kernel)", pid);
+    if (status->Gone()) return StopOutcome::kGone;
+    if (status->EventStop()) {
+      task.group_stopped = status->GroupStop();
+      task.group_stop_signal = status->stop_signal();
+      return StopOutcome::kStopped;
+    }
+    // A signal on its way in: let it be delivered, the interrupt comes right behind. Should it be SIGKILL instead that
+    // ended the stop, the next wait says so.
+    auto continued = Continue(task.tid, status->event() == 0 ? status->stop_signal() : 0);
+    if (!continued && continued.error().code() != ErrorCode::kTaskGone) return continued.Fail();
+  }
+}
+
+Result<> ReadStopped(pid_t pid, FrozenTask& task) {
+  if (task.before) ForgetOtherSleep(pid, task.tid, *task.before);
+  BATON_TRY(task.registers, GetRegisters(task.tid));
+  BATON_CHECKED(AbortRestartableSequence(task));
+  return RewindBrokenOffCall(task);
+}
+
+}  // namespace
+
+Result<StopOutcome> StopTask(pid_t pid, FrozenTask& task, SchedulerClock& clock) {
+  task.before = LookAtPendingCall(pid, task.tid, clock);
+  DiePoint();
+  BATON_TRY(const StopOutcome seized, SeizeTask(pid, task.tid));
+  if (seized != StopOutcome::kStopped) return seized;
+  DiePoint();
+  auto interrupted = Interrupt(task.tid);  // of one that died: the wait says so
+  if (!interrupted && interrupted.error().code() != ErrorCode::kTaskGone) return interrupted.Fail();
+  BATON_TRY(const StopOutcome stopped, AwaitStop(pid, task));
+  if (stopped != StopOutcome::kStopped) return stopped;
+  DiePoint();
+  auto read = ReadStopped(pid, task);
+  DiePoint();
+  if (read) return StopOutcome::kStopped;
+  return read.error().code() == ErrorCode::kTaskGone ? Result<StopOutcome>(StopOutcome::kGone) : read.Fail();
+}
+
+bool StandsUnchanged(const FrozenTask& task) {
+  const auto now = GetRegisters(task.tid);
+  return now && std::memcmp(&now->raw, &task.registers.raw, sizeof now->raw) == 0;
+}
+
+void LetGo(const FrozenTask& task) {
+  if (task.interrupted && SignalIsDue(task.tid)) {
+    if (auto set = SetRegisters(task.tid, *task.interrupted); !set) BATON_LOG(kDebug, "{}", set.error().ToString());
+  }
+  DiePoint();
+  if (Detach(task.tid)) return;
+  while (true) {
+    const auto status = WaitFor(task.tid, kLetGoTimeoutMs);
+    if (!status || status->Gone()) return;
+    if (Detach(task.tid, status->event() == 0 ? status->stop_signal() : 0)) return;
+  }
+}
+
+}  // namespace baton
