@@ -61,6 +61,7 @@ void AppendLine(const std::string& path, std::string line, int mode_flags) {
 }  // namespace
 
 Result<> FailPoint(std::string_view name) {
+  DiePoint();
   Plan& plan = ThePlan();
   if (!plan.fails) [[likely]]
     return {};

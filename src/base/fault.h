@@ -17,7 +17,7 @@ namespace baton {
 
 // Names are "<area>.<step>", e.g. "capture.registers". Returns kInternal where asked to fail here.
 Result<> FailPoint(std::string_view name);
-// Placed before and after whatever changes a traced task.
+// Placed before and after whatever changes a traced task or publishes an image; every fail point is one too.
 void DiePoint();
 
 }  // namespace baton

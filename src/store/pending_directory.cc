@@ -125,12 +125,14 @@ PendingDirectory::~PendingDirectory() {
 Result<> PendingDirectory::Commit() {
   BATON_CHECKED(FailPoint("store.commit"));
   BATON_CHECKED(SyncTree(partial_));
+  DiePoint();
   if (rmdir(name_.c_str()) < 0 && errno != ENOENT) {
     return ErrnoError(errno, "{} came into being meanwhile", name_);
   }
   if (renameat2(AT_FDCWD, partial_.c_str(), AT_FDCWD, name_.c_str(), RENAME_NOREPLACE) < 0) {
     return ErrnoError(errno, "rename {} to {}", partial_, name_);
   }
+  DiePoint();
   partial_.clear();
   // Only now: until it has its name, others must see that it is being written. A lock left behind harms nobody.
   std::error_code ignored;

@@ -47,8 +47,6 @@ Result<InjectionPlace> InjectionPlace::Find(const RemoteMemory& memory, const st
                      kStubCodeMaxBytes);
   }
   place.code = RemotePtr<>(vdso->start + *gap);
-  const auto begin = image.begin() + static_cast<ptrdiff_t>(*gap);
-  place.original_bytes.assign(begin, begin + kStubCodeMaxBytes);
   return place;
 }
 
@@ -88,9 +86,7 @@ Result<> BorrowedTask::Borrow(std::optional<BorrowedTask>& into, const RemoteMem
 // is blocked only once the thread is sure to run the code that unblocks it.
 Result<> BorrowedTask::Enter() {
   BATON_CHECKED(FailPoint("inject.enter"));
-  DiePoint();
   BATON_CHECKED(memory_.Write(place_.code, calls_.site().stub.bytes));
-  DiePoint();
   entered_ = true;
   const RemoteCall nothing{SYS_getpid};
   BATON_CHECKED(SetRegisters(thread_.tid,
@@ -123,14 +119,12 @@ Result<> BorrowedTask::PutBack() {
   BATON_CHECKED(SetSignalMask(thread_.tid, thread_.signal_mask));
   BATON_CHECKED(SetRegisters(thread_.tid, thread_.registers));
   BATON_CHECKED(Park());
-  DiePoint();
-  BATON_CHECKED(memory_.Write(place_.code, place_.original_bytes));
+  BATON_CHECKED(memory_.Write(place_.code, std::vector<std::byte>(kStubCodeMaxBytes)));
   if (calls_.stop_owed()) kill(thread_.tid, SIGSTOP);
   return {};
 }
 
 Result<> BorrowedTask::Park() {
-  DiePoint();
   BATON_CHECKED(Interrupt(thread_.tid));
   BATON_CHECKED(Continue(thread_.tid));
   while (true) {

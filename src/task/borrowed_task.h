@@ -2,7 +2,8 @@
 //
 // From construction to Return (or the destructor) the thread runs our code, in unused bytes of its vDSO, with two
 // scratch pages mapped and its signals blocked. Everything is put back; and if this process dies at any moment in
-// between, the thread puts everything back by itself (stub_code.h), except that unused vDSO bytes keep dead code.
+// between, the thread puts everything back by itself (stub_code.h), except that unused vDSO bytes keep dead code, which
+// the next borrower replaces.
 //
 // At most one thread of a process may be borrowed at a time. Not copyable, not movable, not heap-allocated.
 #pragma once
@@ -23,9 +24,8 @@ namespace baton {
 
 // Where in one process code can be injected: found once per freeze, for all threads of it.
 struct InjectionPlace {
-  RemotePtr<> code;                       // in the vDSO
-  std::vector<std::byte> original_bytes;  // what stands there
-  RemotePtr<> scratch;                    // an unmapped range
+  RemotePtr<> code;     // in the vDSO, between zeros that nobody uses
+  RemotePtr<> scratch;  // an unmapped range
 
   static constexpr size_t kScratchBytes = 3 * 4096;
 

@@ -27,34 +27,42 @@ Result<> Drop(Result<int64_t> result) {
   return {};
 }
 
+// A request that changes the task or what it does: tests let us die before each and after the last.
+Result<> Change(int request, pid_t tid, uint64_t address, void* data, const char* what) {
+  DiePoint();
+  auto changed = Drop(Ptrace(request, tid, address, data, what));
+  DiePoint();
+  return changed;
+}
+
 void* AsData(uint64_t value) { return reinterpret_cast<void*>(value); }
 
 }  // namespace
 
 Result<> Seize(pid_t tid, uint64_t options) {
-  auto seized = Ptrace(PTRACE_SEIZE, tid, 0, AsData(options), "seize");
+  auto seized = Change(PTRACE_SEIZE, tid, 0, AsData(options), "seize");
   if (!seized && seized.error().saved_errno() == EPERM) {
     return Error(ErrorCode::kNotSupported, EPERM, fmt::format("seize of task {}", tid));
   }
-  return Drop(std::move(seized));
+  return seized;
 }
 
 Result<> SetOptions(pid_t tid, uint64_t options) {
-  return Drop(Ptrace(PTRACE_SETOPTIONS, tid, 0, AsData(options), "set the ptrace options"));
+  return Change(PTRACE_SETOPTIONS, tid, 0, AsData(options), "set the ptrace options");
 }
 
-Result<> Interrupt(pid_t tid) { return Drop(Ptrace(PTRACE_INTERRUPT, tid, 0, nullptr, "interrupt")); }
+Result<> Interrupt(pid_t tid) { return Change(PTRACE_INTERRUPT, tid, 0, nullptr, "interrupt"); }
 
 Result<> Continue(pid_t tid, int signal) {
-  return Drop(Ptrace(PTRACE_CONT, tid, 0, AsData(static_cast<uint64_t>(signal)), "continue"));
+  return Change(PTRACE_CONT, tid, 0, AsData(static_cast<uint64_t>(signal)), "continue");
 }
 
 Result<> ContinueToSystemCall(pid_t tid) {
-  return Drop(Ptrace(PTRACE_SYSCALL, tid, 0, nullptr, "continue to the system call"));
+  return Change(PTRACE_SYSCALL, tid, 0, nullptr, "continue to the system call");
 }
 
 Result<> Detach(pid_t tid, int signal) {
-  return Drop(Ptrace(PTRACE_DETACH, tid, 0, AsData(static_cast<uint64_t>(signal)), "detach"));
+  return Change(PTRACE_DETACH, tid, 0, AsData(static_cast<uint64_t>(signal)), "detach");
 }
 
 Result<WaitStatus> WaitFor(pid_t tid) {
@@ -97,8 +105,7 @@ Result<uint64_t> GetSignalMask(pid_t tid) {
 }
 
 Result<> SetSignalMask(pid_t tid, uint64_t mask) {
-  DiePoint();
-  return Drop(Ptrace(PTRACE_SETSIGMASK, tid, sizeof mask, &mask, "set signal mask"));
+  return Change(PTRACE_SETSIGMASK, tid, sizeof mask, &mask, "set signal mask");
 }
 
 Result<std::vector<siginfo_t>> PeekSignals(pid_t tid, bool shared) {
@@ -138,9 +145,8 @@ Result<std::vector<std::byte>> GetRegisterSet(pid_t tid, int type, size_t max_by
 }
 
 Result<> SetRegisterSet(pid_t tid, int type, std::span<const std::byte> bytes) {
-  DiePoint();
   iovec io{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  return Drop(Ptrace(PTRACE_SETREGSET, tid, static_cast<uint64_t>(type), &io, "set registers"));
+  return Change(PTRACE_SETREGSET, tid, static_cast<uint64_t>(type), &io, "set registers");
 }
 
 Result<__ptrace_rseq_configuration> GetRseqConfiguration(pid_t tid) {

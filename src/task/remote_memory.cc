@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "base/fault.h"
 #include "base/file.h"
 
 namespace baton {
@@ -83,6 +84,7 @@ Result<size_t> RemoteMemory::ReadPrefix(RemotePtr<> address, std::span<std::byte
 }
 
 Result<> RemoteMemory::Write(RemotePtr<> address, std::span<const std::byte> bytes) const {
+  DiePoint();
   auto done = PwriteAll(fd_.get(), bytes, address.value());
   if (!done) return std::move(done.error()).Context("memory of process {}", pid_);
   return {};

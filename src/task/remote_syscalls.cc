@@ -4,7 +4,6 @@
 #include <csignal>
 #include <vector>
 
-#include "base/fault.h"
 #include "task/ptrace.h"
 
 namespace baton {
@@ -43,9 +42,7 @@ Result<> RemoteSyscalls::RunFrom(const Registers& entry, RemoteCall& call) {
 
 Result<> RemoteSyscalls::ContinueToMarker() {
   while (true) {
-    DiePoint();
     BATON_CHECKED(Continue(tid_));
-    DiePoint();
     BATON_TRY(const WaitStatus status, WaitFor(tid_));
     BATON_TRY(const bool done, AtMarker(status));
     if (done) return {};

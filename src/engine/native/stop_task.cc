@@ -1,16 +1,18 @@
 #include "engine/native/stop_task.h"
 
 #include <linux/rseq.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <optional>
 #include <utility>
+#include <vector>
 
-#include "base/fault.h"
 #include "base/log.h"
 #include "engine/native/broken_off_call.h"
 #include "proc/process_files.h"
+#include "task/arch/x86_64/stub_code.h"
 #include "task/ptrace.h"
 #include "task/remote_memory.h"
 
@@ -19,6 +21,8 @@ namespace {
 
 constexpr int kStopTimeoutMs = 2000;
 constexpr int kLetGoTimeoutMs = 200;
+constexpr int kHealingAttempts = 1000;
+constexpr timespec kNap{0, 100'000};
 
 // rseq(2): a thread stopped inside a restartable sequence must go on at its abort handler. The kernel would see to that
 // when it resumes the thread, but the first injected call makes it forget the sequence; so the abort is done here.
@@ -86,30 +90,49 @@ Result<StopOutcome> AwaitStop(pid_t pid, FrozenTask& task) {
   }
 }
 
-Result<> ReadStopped(pid_t pid, FrozenTask& task) {
+// Code that a Baton which died has left: the thread is on its way back into its program.
+bool RunsForeignStub(const FrozenTask& task) {
+  std::vector<std::byte> before(kStubCodeMaxBytes);
+  const RemotePtr<> from(task.registers.instruction().value() - before.size());
+  return ReadRemote(task.tid, from, before) && RunsStubCode(before);
+}
+
+// Also a thread in a job-control stop, which would not get there by itself before it is continued.
+Result<StopOutcome> AwaitHealing(pid_t pid, FrozenTask& task) {
+  for (int attempt = 0; attempt < kHealingAttempts; ++attempt) {
+    BATON_TRY(task.registers, GetRegisters(task.tid));
+    if (!RunsForeignStub(task)) return StopOutcome::kStopped;
+    BATON_CHECKED(Continue(task.tid));
+    nanosleep(&kNap, nullptr);
+    BATON_CHECKED(Interrupt(task.tid));
+    BATON_TRY(const StopOutcome stopped, AwaitStop(pid, task));
+    if (stopped != StopOutcome::kStopped) return stopped;
+  }
+  return MakeError(ErrorCode::kUnavailable, "thread {} still runs what a tracer that died has left in it", task.tid);
+}
+
+Result<StopOutcome> ReadStopped(pid_t pid, FrozenTask& task) {
   if (task.before) ForgetOtherSleep(pid, task.tid, *task.before);
-  BATON_TRY(task.registers, GetRegisters(task.tid));
+  BATON_TRY(const StopOutcome healed, AwaitHealing(pid, task));
+  if (healed != StopOutcome::kStopped) return healed;
   BATON_CHECKED(AbortRestartableSequence(task));
-  return RewindBrokenOffCall(task);
+  BATON_CHECKED(RewindBrokenOffCall(task));
+  return StopOutcome::kStopped;
 }
 
 }  // namespace
 
 Result<StopOutcome> StopTask(pid_t pid, FrozenTask& task, SchedulerClock& clock) {
   task.before = LookAtPendingCall(pid, task.tid, clock);
-  DiePoint();
   BATON_TRY(const StopOutcome seized, SeizeTask(pid, task.tid));
   if (seized != StopOutcome::kStopped) return seized;
-  DiePoint();
   auto interrupted = Interrupt(task.tid);  // of one that died: the wait says so
   if (!interrupted && interrupted.error().code() != ErrorCode::kTaskGone) return interrupted.Fail();
   BATON_TRY(const StopOutcome stopped, AwaitStop(pid, task));
   if (stopped != StopOutcome::kStopped) return stopped;
-  DiePoint();
-  auto read = ReadStopped(pid, task);
-  DiePoint();
-  if (read) return StopOutcome::kStopped;
-  return read.error().code() == ErrorCode::kTaskGone ? Result<StopOutcome>(StopOutcome::kGone) : read.Fail();
+  auto outcome = ReadStopped(pid, task);
+  if (!outcome && outcome.error().code() == ErrorCode::kTaskGone) return StopOutcome::kGone;
+  return outcome;
 }
 
 bool StandsUnchanged(const FrozenTask& task) {
@@ -121,7 +144,6 @@ void LetGo(const FrozenTask& task) {
   if (task.interrupted && SignalIsDue(task.tid)) {
     if (auto set = SetRegisters(task.tid, *task.interrupted); !set) BATON_LOG(kDebug, "{}", set.error().ToString());
   }
-  DiePoint();
   if (Detach(task.tid)) return;
   while (true) {
     const auto status = WaitFor(task.tid, kLetGoTimeoutMs);

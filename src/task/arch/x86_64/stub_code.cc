@@ -6,11 +6,26 @@
 #include <csignal>
 #include <cstring>
 #include <initializer_list>
+#include <string_view>
 
 #include "base/check.h"
 
 namespace baton {
 namespace {
+
+constexpr std::string_view kMagic =
+    "\xf4"
+    "Baton's stub 1";  // begins with hlt, should anybody jump there
+static_assert(kMagic.size() == 15);
+constexpr size_t kAlign = 16;
+
+// Where the magic begins, at a multiple of `step`.
+std::optional<size_t> FindMagic(std::span<const std::byte> bytes, size_t step) {
+  for (size_t at = 0; at + kMagic.size() <= bytes.size(); at += step) {
+    if (std::memcmp(bytes.data() + at, kMagic.data(), kMagic.size()) == 0) return at;
+  }
+  return std::nullopt;
+}
 
 // A tiny assembler: only the encodings needed here.
 class Assembler {
@@ -129,6 +144,8 @@ Registers WithMarker(Registers registers, const Marker& marker) {
 StubCode BuildStubCode(const HealPlan& plan) {
   Assembler code;
   StubCode stub;
+  for (const char letter : kMagic) code.Bytes({static_cast<unsigned char>(letter)});
+  code.Bytes({0});
   stub.loop = code.here();
   const size_t jump_out = EmitLoop(code);
   stub.fork = code.here();
@@ -174,7 +191,7 @@ Registers EnterFork(const Registers& base, RemotePtr<> code, const StubCode& stu
 int64_t SingleResult(const Registers& registers) { return static_cast<int64_t>(registers.raw.r13); }
 
 std::optional<size_t> FindCodeGap(std::span<const std::byte> vdso) {
-  constexpr size_t kAlign = 16;
+  if (const auto dead = FindMagic(vdso, kAlign); dead && *dead + kStubCodeMaxBytes <= vdso.size()) return dead;
   size_t run = 0;
   for (size_t end = vdso.size(); end > 0; --end) {
     run = vdso[end - 1] == std::byte{0} ? run + 1 : 0;
@@ -183,6 +200,10 @@ std::optional<size_t> FindCodeGap(std::span<const std::byte> vdso) {
     if (run >= kStubCodeMaxBytes + 2 * kAlign && start % kAlign == 0) return start + kAlign;
   }
   return std::nullopt;
+}
+
+bool RunsStubCode(std::span<const std::byte> before_instruction) {
+  return FindMagic(before_instruction, 1).has_value();
 }
 
 }  // namespace baton

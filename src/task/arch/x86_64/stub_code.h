@@ -4,6 +4,7 @@
 // that puts back its signal mask, unmaps the scratch pages and jumps to where it was, registers as they were.
 // (A signal frame and rt_sigreturn would do the same but destroys the kernel's restart block of an interrupted sleep.)
 //
+//   magic:   16 bytes that are never run: by them a later tracer knows what a dead one left
 //   loop:    rcx = r13; if rcx == 0 goto marker         r12 -> next RemoteCall, r13 = how many are left
 //            rax.. = [r12]; syscall; [r12+56] = rax; r12 += 64; r13 -= 1; goto loop
 //   fork:    syscall; r13 = rax; if rax != 0 goto marker; exit_group(0)      a new process without a tracer ends
@@ -73,7 +74,11 @@ Registers EnterFork(const Registers& base, RemotePtr<> code, const StubCode& stu
 // After EnterSingle or EnterFork came back: the system call's result.
 int64_t SingleResult(const Registers& registers);
 
-// Offset of unused (zero) bytes in a vDSO image, enough for the code; aligned to 16.
+// Offset of unused bytes in a vDSO image, enough for the code; aligned to 16. They are zero, or hold code that a tracer
+// which died has left there.
 std::optional<size_t> FindCodeGap(std::span<const std::byte> vdso);
+
+// Given the kStubCodeMaxBytes bytes before a thread's instruction pointer: whether it runs such code.
+bool RunsStubCode(std::span<const std::byte> before_instruction);
 
 }  // namespace baton
