@@ -1,6 +1,5 @@
 #include "keeper/background.h"
 
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -8,28 +7,9 @@
 #include <utility>
 
 #include "base/file.h"
+#include "keeper/signals_blocked.h"
 
 namespace baton {
-namespace {
-
-// All signals are the main thread's.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
-
-}  // namespace
-
 Result<Background> Background::Create() {
   const int raw = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (const int error = errno; raw < 0) return ErrnoError(error, "eventfd");

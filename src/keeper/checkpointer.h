@@ -3,7 +3,7 @@
 //
 //   phase       thread     what
 //   pre-copy    helper     a place in the store; changed files of the workspace are copied while the job runs
-//   pause       keeper     engine: prepare, stop; log drained; files changed since; capture; resume
+//   pause       tracer     engine: prepare, stop; log drained; files changed since; capture; resume. The keeper waits
 //   write       helper     the image, the metadata, commit; then all but the last three are dropped
 //
 // Thread-safety: used from the keeper's thread only; the helper thread touches nothing of the keeper's.

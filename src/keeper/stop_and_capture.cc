@@ -1,9 +1,5 @@
 #include "keeper/stop_and_capture.h"
 
-#include <csignal>
-#include <optional>
-#include <thread>
-
 #include "base/log.h"
 
 namespace baton {
@@ -31,20 +27,5 @@ Result<> StopAndCapture(UnitCapture& capture, const std::function<Result<>()>& s
     BATON_CHECKED(capture.Resume());
   }
 }
-
-Result<> OnTracerThread(const std::function<Result<>()>& work) {
-  std::optional<Result<>> outcome;
-  std::jthread([&] { outcome.emplace(work()); }).join();
-  return std::move(*outcome);
-}
-
-NotStoppable::NotStoppable() {
-  sigset_t stops;
-  sigemptyset(&stops);
-  for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU}) sigaddset(&stops, number);
-  pthread_sigmask(SIG_BLOCK, &stops, &before_);
-}
-
-NotStoppable::~NotStoppable() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 }  // namespace baton

@@ -16,6 +16,7 @@
 #include "keeper/checkpoint_record.h"
 #include "keeper/log_archive.h"
 #include "keeper/process_id.h"
+#include "keeper/signals_blocked.h"
 #include "keeper/stop_and_capture.h"
 #include "keeper/tree_checkpoint.h"
 #include "keeper/workspace_plan.h"
@@ -140,8 +141,8 @@ void StoreCheckpointer::Finish() {
 Result<> StoreCheckpointer::OnBackground() {
   auto outcome = background_.Take();
   if (outcome && !current_->captured) {
-    const NotStoppable while_it_stands;
-    outcome = OnTracerThread([this] { return Pause(*current_); });
+    const SignalsBlocked while_it_stands = SignalsBlocked::Stops();
+    outcome = current_->tracer.Run([this] { return Pause(*current_); });
     if (outcome) {
       current_->captured = true;
       background_.Start([this, current = current_.get()] { return WriteOut(*current); });

@@ -2,8 +2,8 @@
 //
 //   what                                                        where            the job
 //   a place in the store; the workspace as it is                helper thread    runs
-//   stop; log drained; state and memory copied; what changed    keeper's thread  stands still
-//   in the workspace since
+//   stop; log drained; state and memory copied; what changed    tracer thread,   stands still
+//   in the workspace since                                      the keeper waits
 //   log, image, workspace written; record; commit               helper thread    runs
 //
 // Thread-safety: as Checkpointer.
@@ -20,6 +20,7 @@
 #include "keeper/checkpoint_record.pb.h"
 #include "keeper/checkpointer.h"
 #include "keeper/keeper.h"
+#include "keeper/tracer_thread.h"
 #include "store/directory_store.h"
 #include "workspace/workspace.h"
 
@@ -54,6 +55,7 @@ class StoreCheckpointer : public Checkpointer {
     std::optional<PendingDirectory> place;
     std::unique_ptr<WorkspaceSave> workspace;
     std::optional<pb::WorkspaceManifest> manifest;  // of the finished workspace
+    TracerThread tracer;  // for as long as the capture: what it made to read from dies with it
     std::unique_ptr<UnitCapture> capture;
     pb::CheckpointRecord record;
     std::set<int> job_pids;  // of the processes that were captured, as we see them

@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "image/writer.h"
 #include "keeper/keeper.h"
+#include "keeper/signals_blocked.h"
 #include "keeper/stop_and_capture.h"
 #include "proc/process_files.h"
 #include "store/pending_directory.h"
@@ -46,7 +47,7 @@ Result<> WriteImage(UnitCapture* capture, const std::string& directory, bool lea
 }
 
 Result<> Save(UnitCapture* capture, const TreeCheckpointRequest& request, int signals) {
-  const NotStoppable while_it_stands;
+  const SignalsBlocked while_it_stands = SignalsBlocked::Stops();
   BATON_TRY(PendingDirectory directory, PendingDirectory::Create(request.to));
   BATON_CHECKED(capture->Prepare());
   BATON_CHECKED(CheckUninterrupted(signals));

@@ -1,0 +1,36 @@
+// A thread for what must be done by one thread: ptrace belongs to the thread that seized. When it ends, the kernel lets
+// go of whatever it may still hold (a process that could not be stopped in time, a thread that was ending), tells of
+// deaths that were not asked about, and kills what was to die with it.
+//
+// Thread-safety: one thread uses it. All signals are blocked in the new one.
+#pragma once
+
+#include <functional>
+#include <future>
+#include <thread>
+
+#include "base/result.h"
+
+namespace baton {
+
+class TracerThread {
+ public:
+  TracerThread();
+  TracerThread(const TracerThread&) = delete;
+  TracerThread& operator=(const TracerThread&) = delete;
+  ~TracerThread();
+
+  // Has `work` done by the thread and waits for it. May be called once.
+  Result<> Run(std::function<Result<>()> work);
+
+ private:
+  void Serve();
+
+  std::promise<std::function<Result<>()>> work_;
+  std::promise<Result<>> outcome_;
+  std::promise<void> end_;
+  bool started_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace baton
