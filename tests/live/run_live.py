@@ -133,9 +133,7 @@ def visible_state(pid):
     try:
         facts["timers"] = [line for line in read_lines(root / "timers") if not line.startswith("signal")]
         for fd in os.listdir(root / "fd"):
-            # An expired interval timer counts its ticks whenever somebody asks what is left of it: timerfd_gettime(2).
-            info = [line for line in read_lines(root / "fdinfo" / fd) if not line.startswith("ticks:")]
-            facts[f"fd {fd}"] = [os.readlink(root / "fd" / fd), *info]
+            facts[f"fd {fd}"] = [os.readlink(root / "fd" / fd), *read_lines(root / "fdinfo" / fd)]
         for tid in os.listdir(root / "task"):
             lines = read_lines(root / "task" / tid / "status")
             facts |= {f"task {tid} {line.split(':')[0]}": [line] for line in lines
@@ -145,10 +143,30 @@ def visible_state(pid):
     return facts
 
 
+def pending_set(line):
+    return int(line.split()[-1], 16)
+
+
+def same_line(name, old, new):
+    """What goes on by itself at any time may have: the time left of a timerfd, its ticks (counted when somebody asks, too:
+    timerfd_gettime(2)), signals that timers sent. But no tick may have been read, and no pending signal taken."""
+    if name.endswith((" SigPnd", " ShdPnd")):
+        return pending_set(old) & ~pending_set(new) == 0
+    if name.startswith("fd ") and old.startswith("it_value:"):
+        return new.startswith("it_value:")
+    if name.startswith("fd ") and old.startswith("ticks:"):
+        return new.startswith("ticks:") and int(new.split()[1]) >= int(old.split()[1])
+    return old == new
+
+
+def same_fact(name, old, new):
+    return len(old) == len(new) and all(same_line(name, one, other) for one, other in zip(old, new))
+
+
 def check_unchanged(steady, before, after):
     """Only facts that did not change by themselves before count; running and sleeping is the same to us."""
     for name, lines in before.items():
-        if steady.get(name) == lines and name.split()[-1] != "State" and after.get(name) != lines:
+        if steady.get(name) == lines and name.split()[-1] != "State" and not same_fact(name, lines, after.get(name, [])):
             old, new = "; ".join(lines), "; ".join(after.get(name, ["nothing"]))
             if name == "maps":
                 old = "; ".join(line for line in lines if line not in after.get(name, []))

@@ -47,6 +47,17 @@ std::string NameOf(const FdFacts& file) {
                      comm ? *comm : "?", number, file.link, file.status.st_mode, file.fs_magic);
 }
 
+// The kernel gives /proc/PID/fd of a process that is not dumpable to root (proc(5)), even where we may trace it.
+Error ExplainNoList(Error error, pid_t pid) {
+  if (error.saved_errno() != EACCES) return error;
+  const auto comm = ReadComm(pid);
+  return {
+      ErrorCode::kNotSupported, EACCES,
+      fmt::format("process {} ({}) is not dumpable, so that only root may see its descriptors: run Baton as root, or "
+                  "let the program keep PR_SET_DUMPABLE at 1 (it becomes 0 by running a file that one may not read)",
+                  pid, comm ? *comm : "?")};
+}
+
 bool IsSame(const ExternalFd& external, const FdFacts& file) { return SameFile(external.fd, file.copy); }
 
 bool IsOfSamePipe(const ExternalFd& external, const FdFacts& file) {
@@ -69,9 +80,10 @@ Result<> OpenFiles::Gather(const std::vector<Process>& processes, const std::vec
 }
 
 Result<> OpenFiles::GatherProcess(const Process& process) {
-  BATON_TRY(const std::vector<int> fds, ListFds(process.host_pid));
+  const auto fds = ListFds(process.host_pid);
+  if (!fds) return std::unexpected(ExplainNoList(fds.error(), process.host_pid));
   BATON_TRY(const UniqueFd pid_fd, OpenPid(process.host_pid));
-  for (const int fd : fds) {
+  for (const int fd : *fds) {
     if (auto gathered = GatherDescriptor(process, pid_fd.get(), fd); !gathered) {
       return gathered.Fail("process {}, descriptor {}", process.host_pid, fd);
     }

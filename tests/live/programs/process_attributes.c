@@ -1,8 +1,9 @@
 // Attributes of a process that one call sets and another reads.
 // live-cases: umask nice no_new_privs not_dumpable subreaper timerslack batch idle thp_disable keepcaps tsc name_long
 // live-cases: personality mdwe membarrier mce_kill
-// An ordinary user may not trace what is not dumpable outside a user namespace of its own.
-// live-without: user-pid.not_dumpable
+// An ordinary user may not trace what is not dumpable outside a user namespace of its own; and inside, its /proc/PID/fd
+// is root's: refused, see e2e.refused.not_dumpable.
+// live-without: user-pid.not_dumpable user.not_dumpable
 #include <linux/membarrier.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
