@@ -1,6 +1,7 @@
 #include "engine/native/blocked_write.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,15 +23,20 @@ struct Write {
 std::optional<Write> LookAtWrite(pid_t pid, pid_t tid) {
   const auto seen = ReadSyscall(pid, tid);
   if (!seen || seen->running || seen->number != SYS_write) return std::nullopt;
+  if (seen->args[2] <= PIPE_BUF) return std::nullopt;  // written whole or not at all: made again after the stop
   return Write{static_cast<int>(seen->args[0]), seen->args[2]};
 }
 
-UniqueFd CopyOfPipe(pid_t pid, int fd) {
-  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
+std::optional<UniqueFd> CopyOfPipe(pid_t pid, int fd) {
+  const auto process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (process < 0) return std::nullopt;
+  const UniqueFd owned(process);
+  const auto copy = static_cast<int>(syscall(SYS_pidfd_getfd, process, fd, 0));
+  if (copy < 0) return std::nullopt;
+  UniqueFd pipe(copy);
   struct stat status{};
-  const bool is_pipe = copy.get() >= 0 && fstat(copy.get(), &status) == 0 && S_ISFIFO(status.st_mode);
-  return is_pipe ? std::move(copy) : UniqueFd(-1);
+  if (fstat(copy, &status) != 0 || !S_ISFIFO(status.st_mode)) return std::nullopt;
+  return pipe;
 }
 
 // As it is written page by page, a page may be taken up by a few bytes: room for all of it beside all that is there.
@@ -54,11 +60,11 @@ void AwaitEnd(pid_t pid, pid_t tid, int fd) {
 void BlockedWrites::LetEnd(pid_t pid, pid_t tid) {
   const auto write = LookAtWrite(pid, tid);
   if (!write) return;
-  UniqueFd pipe = CopyOfPipe(pid, write->fd);
-  if (pipe.get() < 0) return;
-  const int present = fcntl(pipe.get(), F_GETPIPE_SZ);
-  if (present <= 0 || !MakeRoom(pipe.get(), present, write->bytes)) return;
-  enlarged_.push_back({std::move(pipe), present});
+  std::optional<UniqueFd> pipe = CopyOfPipe(pid, write->fd);
+  if (!pipe) return;
+  const int present = fcntl(pipe->get(), F_GETPIPE_SZ);
+  if (present <= 0 || !MakeRoom(pipe->get(), present, write->bytes)) return;
+  enlarged_.push_back({std::move(*pipe), present});
   AwaitEnd(pid, tid, write->fd);
 }
 

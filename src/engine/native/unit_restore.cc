@@ -198,8 +198,10 @@ Result<> NativeRestore::RemoveBootArea(Member& member) {
 
 Result<> NativeRestore::Go() {
   BATON_CHECKED(FailPoint("restore.go"));
-  for (auto& [pid, member] : members_) {
-    if (member.record->zombie()) continue;
+  // Children first: what a parent looks at is then as it will stay.
+  for (auto record = image_.processes.rbegin(); record != image_.processes.rend(); ++record) {
+    if (record->zombie()) continue;
+    const Member& member = members_.at(record->pid());
     for (const auto& thread : member.threads) {
       if (auto detached = Detach(thread->host_tid()); !detached) BATON_LOG(kWarn, "{}", detached.error().ToString());
     }

@@ -1,4 +1,5 @@
-// The first thread has ended, another one goes on: the process lives, its leader is a zombie.
+// live-modes: plain refuse refuse-user
+// The first thread has ended, another one goes on: the process lives, its leader is a zombie. That is refused.
 #include "target.h"
 
 static pthread_t first;
@@ -7,6 +8,9 @@ static void* survivor(void* argument) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%d/status", getpid());
   while (proc_field(path, "State")[0] != 'Z') pause_ms(1);
+  char expected[64];
+  snprintf(expected, sizeof expected, "process %d\nfirst thread has ended\n", getpid());
+  live_publish("expect", expected);
   ready();
   wait_go();
   SAME(tid(), *(pid_t*)argument);

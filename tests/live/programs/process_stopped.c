@@ -30,6 +30,7 @@ static void stopped(bool take) {
   if (take) SAME(OK(waitpid(pid, &status, WUNTRACED)), pid);
   ready();
   wait_go();
+  while (state_of(pid) == 't') pause_ms(1);  // it is let go a moment after us
   SAME(state_of(pid), 'T');
   pid_t got = OK(waitpid(pid, &status, WUNTRACED | WNOHANG));
   SAME(got, take ? 0 : pid);
