@@ -21,6 +21,7 @@ import tempfile
 import time
 
 INTERVAL_S = 2.0
+UNDISTURBED_S = 10.0  # how long each of the two programs is to run
 POLL_S = 0.01
 ORDINARY_UID = 20260
 KILL_AT = 0.55  # of all steps
@@ -88,9 +89,11 @@ class Job:
     def baton(self, *arguments):
         return [os.path.join(self.base, "bin", "baton"), *arguments]
 
-    def start_plain(self):
-        os.makedirs(self.directory("plain"))
-        self.spawn(self.argv("plain"), self.directory("plain"))
+    def start(self, stage):
+        """The program by itself."""
+        os.makedirs(self.directory(stage))
+        self.watch(stage)
+        self.spawn(self.argv(stage), self.directory(stage))
 
     def start_first(self):
         os.makedirs(self.directory("first"))
@@ -194,6 +197,18 @@ def wait_for_ends(jobs, seconds, what):
             raise Failure(f"{job.name}: {what} ended with exit code {job.process.returncode}")
 
 
+def measure(jobs, seconds):
+    """Chooses steps that take about `seconds` on this machine, as busy as it is: a few are done to see."""
+    for job in jobs:
+        job.start("trial")
+    wait_for_ends(jobs, 60, "the trial run")
+    for job in jobs:
+        (first, done), (last, all_done) = job.witness.samples[0], job.witness.samples[-1]
+        rate = (all_done - done) / (last - first) if last > first else job.steps
+        job.steps = max(job.steps, int(rate * seconds))
+        job.witness = None
+
+
 def run_until_killed(jobs):
     waiting, next_note = list(jobs), 0.0
     deadline = time.monotonic() + 120
@@ -271,13 +286,14 @@ def show(job, number, step, lost_s):
 
 
 def play(base, speed):
-    jobs = [Job(base, "nbody", [PYTHON, "BIN/nbody.py"], int(240 * speed), "energies"),
-            Job(base, "threads", ["BIN/threads"], int(1600 * speed), "sums")]
+    jobs = [Job(base, "nbody", [PYTHON, "BIN/nbody.py"], 20, "energies"),
+            Job(base, "threads", ["BIN/threads"], 100, "sums")]
     began = time.monotonic()
     try:
+        measure(jobs, UNDISTURBED_S * speed)
         print("undisturbed runs ...", flush=True)
         for job in jobs:
-            job.start_plain()
+            job.start("plain")
         wait_for_ends(jobs, 120, "the undisturbed run")
         print("runs under baton, to be killed half-way ...", flush=True)
         for job in jobs:

@@ -1,5 +1,5 @@
 // Workspace: the directories that belong to a job's state (its working directory, --keep directories, a private /tmp),
-// saved with every checkpoint and brought back at resume. docs/decisions/0010-workspace.md says why it is as it is.
+// saved with every checkpoint and brought back at resume. docs/decisions/0005-workspace.md says why it is as it is.
 //
 // Saving:      WorkspaceSave::PreCopy (the job runs) -> FinalPass (it stands still) -> Finish (it runs again)
 // Restoring:   LoadWorkspaceManifest -> RestoreWorkspace

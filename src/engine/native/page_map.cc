@@ -35,6 +35,7 @@ struct ScanArguments {
   uint64_t return_mask;
 };
 constexpr unsigned long kPagemapScan = _IOWR('f', 16, ScanArguments);
+constexpr size_t kRegions = 512;  // what the kernel gathers in one round
 constexpr uint64_t kPageIsFile = 1U << 2U;
 constexpr uint64_t kPageIsPresent = 1U << 3U;
 constexpr uint64_t kPageIsSwapped = 1U << 4U;
@@ -68,7 +69,9 @@ Result<std::vector<PageRange>> PageMap::Scan(uint64_t start, uint64_t end, Want 
 
 Result<std::vector<PageRange>> PageMap::ScanByIoctl(uint64_t start, uint64_t end, Want want) const {
   std::vector<PageRange> ranges;
-  std::vector<PageRegion> regions(4096);
+  // More would be filled in several rounds, after which the kernel tells the end of an earlier one (seen on
+  // Linux 6.18).
+  std::vector<PageRegion> regions(kRegions);
   ScanArguments arguments{};
   arguments.size = sizeof arguments;
   arguments.end = end;
@@ -86,7 +89,7 @@ Result<std::vector<PageRange>> PageMap::ScanByIoctl(uint64_t start, uint64_t end
     if (const int error = errno; got < 0) return ErrnoError(error, "scan pages {:#x}-{:#x}", start, end);
     for (int i = 0; i < got; ++i)
       Append(ranges, regions[static_cast<size_t>(i)].start, regions[static_cast<size_t>(i)].end);
-    if (arguments.walk_end <= arguments.start) break;
+    if (static_cast<size_t>(got) < regions.size() || arguments.walk_end <= arguments.start) break;
   }
   return ranges;
 }

@@ -22,16 +22,7 @@ int TypeOf(pb::FileOwner::Kind kind) {
   return kind == pb::FileOwner::GROUP ? F_OWNER_PGRP : F_OWNER_PID;
 }
 
-std::optional<pid_t> NumberInUnit(const f_owner_ex& owner, const CaptureContext& context) {
-  if (owner.type == F_OWNER_TID) {
-    const auto thread = FindThread(owner.pid, context);
-    return thread ? std::optional(thread->ns_tid) : std::nullopt;
-  }
-  return owner.type == F_OWNER_PGRP ? GroupNumber(owner.pid, context) : context.NsPid(owner.pid);
-}
-
-}  // namespace
-
+// A group may have lost its leader: any member knows its number.
 std::optional<pid_t> GroupNumber(pid_t host_group, const CaptureContext& context) {
   if (const auto leader = context.NsPid(host_group)) return leader;
   for (const FdFacts& file : context.files()) {
@@ -41,6 +32,16 @@ std::optional<pid_t> GroupNumber(pid_t host_group, const CaptureContext& context
   }
   return std::nullopt;
 }
+
+std::optional<pid_t> NumberInUnit(const f_owner_ex& owner, const CaptureContext& context) {
+  if (owner.type == F_OWNER_TID) {
+    const auto thread = FindThread(owner.pid, context);
+    return thread ? std::optional(thread->ns_tid) : std::nullopt;
+  }
+  return owner.type == F_OWNER_PGRP ? GroupNumber(owner.pid, context) : context.NsPid(owner.pid);
+}
+
+}  // namespace
 
 Result<pb::FileOwner> CaptureOwner(const FdFacts& file, const CaptureContext& context) {
   pb::FileOwner message;

@@ -11,6 +11,7 @@
 #include "resource/file/locks.h"
 #include "resource/file/nameless.h"
 #include "resource/file/origin.h"
+#include "resource/file/sqlite_identity.h"
 
 namespace baton {
 namespace {
@@ -127,6 +128,7 @@ class FileKind : public ResourceKind {
   Result<> Arm(std::string_view payload, std::span<const FdUser> users, ArmContext& context) const override {
     BATON_TRY(const pb::FilePayload file, ParseFilePayload(payload));
     BATON_CHECKED(Seal(file, users, context));
+    BATON_CHECKED(RenewSqliteIdentity(file, users, context));
     return TakeProcessLocks(file, users, context);
   }
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """A real program under `baton run`, killed twice and resumed twice, must end with the results of an undisturbed run.
 
-  run_program.py --baton BATON --name PROGRAM [--seed N] [--rounds N] [--keep]
+  run_program.py --baton BATON --name PROGRAM [--seed N] [--rounds N]
 
-First the program runs by itself: its time, exit code, output and files are the reference. Then, rootless and with a
-fresh directory, it runs under Baton: a checkpoint at a random moment, at least 5 s later SIGKILL to the keeper (between
-10 and 90 % of the reference time), all files of the job and the keeper's state removed, resumed by a new keeper from the
-store alone; saved, killed and resumed once more; then compared with SHA-256.
-Programs stand in this directory; what each needs made beforehand is in prepare(). Exit code 77: not installed here.
+First the program (rows.py) runs by itself: its processor time, exit code, output and files are the reference. Then it
+runs under Baton, rootless: a checkpoint at a random moment; at least 5 s later, at a random moment between 10 and 90 % of
+the run, SIGKILL to keeper and processes; the job's files and the keeper's state are removed. A new keeper with another
+state directory, in another directory, resumes it from the store alone; it is saved, killed, and resumed by a third one.
+How far a run is, is told by processor time, so that the load of the machine does not matter. The seed is printed;
+without --seed it is chosen anew. Exit code 77: a program is not installed here.
 """
 import argparse
 import hashlib
@@ -21,82 +22,17 @@ import sys
 import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
+import rows
+
 SKIP = 77
 SECONDS_AFTER_CHECKPOINT = 5.0
+LEAST_SECONDS = 7.5  # of processor time (for each processor), so that there is room for these 5
 DEADLINE_SECONDS = 240.0
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failure(Exception):
     """What went wrong, in which step."""
-
-
-class Skip(Exception):
-    """The program is not installed here."""
-
-
-# ---- the programs: {name: (what must be installed, command)}; the command runs in its own directory ----
-
-PROGRAMS = {
-    "numpy": (["/usr/bin/python3"], ["/usr/bin/python3", "heat.py"]),
-    "pipeline": (["bash", "sed", "awk", "sort"], ["bash", "pipeline.sh"]),
-    "perl": (["perl"], ["perl", "words.pl"]),
-    "sqlite": (["sqlite3"], ["sh", "-c", "sqlite3 bank.db < steps.sql > balances.txt"]),
-    "xz": (["xz"], ["xz", "-9e", "--keep", "data"]),
-    "make": (["make", "gcc"], ["make", "-j2", "-s"]),
-    "static": (["gcc"], ["./chain"]),
-    "rust": (["rustc"], ["./sieve"]),
-}
-
-
-def lines_of_numbers(seed, count, columns):
-    """Reproducible text that compresses somewhat."""
-    generator = random.Random(seed)
-    return "".join(" ".join(str(generator.randrange(100000)) for _ in range(columns)) + "\n" for _ in range(count))
-
-
-def sqlite_steps():
-    generator = random.Random(5)
-    yield "PRAGMA synchronous=NORMAL;\nCREATE TABLE account(id INTEGER PRIMARY KEY, amount INTEGER, note TEXT);\n"
-    yield "".join(f"INSERT INTO account VALUES({i}, 1000, '');\n" for i in range(1000))
-    for step in range(3000):
-        giver, taker, amount = generator.randrange(1000), generator.randrange(1000), generator.randrange(100)
-        yield (f"BEGIN;\nUPDATE account SET amount=amount-{amount}, note='{step}' WHERE id={giver};\n"
-               f"UPDATE account SET amount=amount+{amount} WHERE id={taker};\nCOMMIT;\n")
-        if step % 20 == 0:
-            yield "SELECT sum(amount), sum(a.amount*length(a.note)) FROM account a;\n"
-    yield "SELECT * FROM account;\n"
-
-
-def prepare(name, directory):
-    """Input files and compiled programs; makes no use of the time of day or of chance."""
-    for file in (HERE / name).glob("*"):
-        shutil.copy(file, directory)
-    if name == "pipeline":
-        (directory / "numbers").write_text(lines_of_numbers(1, 150000, 6))
-    elif name == "xz":
-        (directory / "data").write_text(lines_of_numbers(2, 350000, 8))
-    elif name == "sqlite":
-        (directory / "steps.sql").write_text("".join(sqlite_steps()))
-    elif name == "make":
-        for number in range(24):
-            (directory / f"unit{number}.c").write_text((HERE / name / "unit.in").read_text().replace("@N@", str(number)))
-    elif name == "static":
-        subprocess.run(["gcc", "-O2", "-static", "-o", "chain", "chain.c"], cwd=directory, check=True)
-    elif name == "rust":
-        subprocess.run(["rustc", "-O", "-o", "sieve", "sieve.rs"], cwd=directory, check=True)
-
-
-def installed(needs):
-    for word in needs:
-        if not shutil.which(word):
-            raise Skip(f"{word} is not installed")
-    if "python3" in needs[0] and subprocess.run([needs[0], "-c", "import numpy"], check=False,
-                                                capture_output=True).returncode != 0:
-        raise Skip("NumPy is not installed")
-
-
-# ---- one round ----
 
 
 def as_user():
@@ -120,107 +56,178 @@ def hashes(directory):
             for path in sorted(directory.rglob("*")) if path.is_file()}
 
 
+def stat_fields(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text[text.rindex(")") + 2:].split()
+
+
+def children_of(pid):
+    found = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, pathlib.Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def below(pid):
+    """Processes below `pid`, parents first."""
+    found = children_of(pid)
+    for child in found:
+        found += children_of(child)
+    return found
+
+
+def processor_seconds(keeper):
+    """Of the job: its processes and those that they have waited for."""
+    total = 0
+    for pid in below(keeper):
+        if fields := stat_fields(pid):
+            total += sum(int(value) for value in fields[11:15])
+    return total / TICKS
+
+
 class Round:
-    def __init__(self, options, number):
-        self.options = options
-        self.random = random.Random(options.seed + number)
-        self.command = PROGRAMS[options.name][1]
-        self.top = pathlib.Path(tempfile.mkdtemp(prefix=f"e2e-{options.name}-", dir="/var/tmp"))
+    def __init__(self, options, seed):
+        self.options, self.seed = options, seed
+        self.row = rows.ROWS[options.name]
+        self.random = random.Random(seed)
+        self.work = 1.0
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix=f"baton-program-{options.name}-", dir="/var/tmp"))
         self.top.chmod(0o755)
         self.store = self.top / "store"
         self.store.mkdir()
         give_to_user(self.top)
         self.keeper = None
-        self.steps = 0
+        self.generation = 0
 
-    def fresh(self, name, with_input):
+    def fresh(self, name):
         directory = self.top / name
         directory.mkdir()
-        if with_input:
-            prepare(self.options.name, directory)
+        rows.prepare(self.row, directory, self.work)
         give_to_user(directory)
         return directory
 
     def reference(self):
-        directory = self.fresh("reference", True)
-        begin = time.monotonic()
-        done = subprocess.run(self.command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=DEADLINE_SECONDS, check=False, **as_user())
-        return time.monotonic() - begin, done.returncode, done.stdout, hashes(directory)
+        """(processor seconds, real seconds, exit code, output, files) of an undisturbed run that is long enough."""
+        while True:
+            directory = self.fresh("reference")
+            begin, before = time.monotonic(), os.times()
+            done = subprocess.run(self.row.command(self.work), cwd=directory, env=self.environment(),
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  timeout=DEADLINE_SECONDS, check=False, **as_user())
+            real, after = time.monotonic() - begin, os.times()
+            used = after.children_user + after.children_system - before.children_user - before.children_system
+            seconds = min(used, real)
+            if seconds >= LEAST_SECONDS:
+                files = hashes(directory)
+                shutil.rmtree(directory)
+                return used, real, done.returncode, done.stdout, files
+            self.work *= 1.2 * LEAST_SECONDS / seconds  # a faster machine than thought
+            shutil.rmtree(directory)
 
     def environment(self):
-        return {"PATH": os.environ["PATH"], "HOME": str(self.top), "BATON_STATE_DIR": str(self.top / f"state{self.steps}")}
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.top), "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1",
+                "BATON_STATE_DIR": str(self.top / f"state{self.generation}")}
 
-    def start_keeper(self, directory, *arguments):
-        with open(self.top / f"keeper{self.steps}.err", "wb") as err, open(self.top / f"keeper{self.steps}.out", "wb") as out:
+    def start_keeper(self, *arguments, cwd):
+        out = self.top / f"keeper{self.generation}.out"
+        with open(out, "wb") as file:
             self.keeper = subprocess.Popen(
-                [self.options.baton, "run", "--store", self.store, *arguments], cwd=directory, env=self.environment(),
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, **as_user())
+                [self.options.baton, "run", "--store", self.store, *arguments], cwd=cwd, env=self.environment(),
+                stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, **as_user())
 
-    def errors(self):
-        return (self.top / f"keeper{self.steps}.err").read_text(errors="replace").strip()[-1500:]
+    def said(self):
+        return (self.top / f"keeper{self.generation}.out").read_text(errors="replace")[-1500:]
 
     def call(self, *arguments):
         done = subprocess.run([self.options.baton, *arguments], env=self.environment(), capture_output=True,
                               timeout=DEADLINE_SECONDS, check=False, **as_user())
         if done.returncode != 0:
-            raise Failure(f"baton {' '.join(arguments)}: exit code {done.returncode}: {done.stderr.decode()} {self.errors()}")
+            raise Failure(f"baton {' '.join(arguments)}: exit code {done.returncode}: {done.stderr.decode()} {self.said()}")
         return done.stdout
 
-    def run_for(self, seconds):
-        try:
-            code = self.keeper.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return
-        raise Failure(f"ended with {code} within the {seconds:.1f} s that it was to run: {self.errors()}")
-
-    def save_and_kill(self, before_seconds, after_seconds):
-        self.run_for(before_seconds)
-        self.call("checkpoint", "job")
-        self.run_for(after_seconds)
-        self.keeper.send_signal(signal.SIGKILL)
-        self.keeper.wait()
-
-    def resume(self, directory):
-        """Only the store is left; the job's files are put back by Baton."""
-        for path in [*directory.iterdir(), self.top / f"state{self.steps}"]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        self.steps += 1
-        self.start_keeper(directory, "--resume", "job", "--workdir", directory)
-        deadline = time.monotonic() + 60
-        while "resumed from" not in self.errors():
-            if self.keeper.poll() is not None or time.monotonic() > deadline:
-                raise Failure(f"not resumed: {self.errors()}")
+    def wait_until(self, condition, what):
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not condition():
+            if self.keeper.poll() is not None:
+                raise Failure(f"ended with {self.keeper.returncode} before {what}: {self.said()}")
+            if time.monotonic() > deadline:
+                raise Failure(f"waited in vain for {what}: {self.said()}")
             time.sleep(0.01)
 
+    def used(self):
+        return processor_seconds(self.keeper.pid)
+
+    def save(self, at_used):
+        """A checkpoint; the processor time used by then."""
+        self.wait_until(lambda: self.used() >= at_used, f"{at_used:.1f} s of processor time")
+        self.call("checkpoint", "job")
+        return self.used()
+
+    def kill(self, at_used, not_before):
+        """Everything at once; what had been used."""
+        self.wait_until(lambda: self.used() >= at_used and time.monotonic() >= not_before, f"the kill at {at_used:.1f} s")
+        used, victims = self.used(), [self.keeper.pid, *below(self.keeper.pid)]
+        for pid in victims:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.keeper.wait()
+        deadline = time.monotonic() + 20
+        while any((fields := stat_fields(pid)) and fields[0] not in "ZX" for pid in victims):
+            if time.monotonic() > deadline:
+                raise Failure("processes are left 20 s after their keeper's death")
+            time.sleep(0.01)
+        return used
+
+    def resume(self, directory):
+        """Only the store is left; Baton puts the job's files into another directory."""
+        shutil.rmtree(directory)
+        shutil.rmtree(self.top / f"state{self.generation}")
+        self.generation += 1
+        elsewhere = self.top / f"work{self.generation}"
+        self.start_keeper("--resume", "job", "--workdir", elsewhere, cwd=self.top)
+        self.wait_until(lambda: "--- resumed from checkpoint" in self.said(), "it is resumed")
+        return elsewhere
+
     def check_end(self, directory, reference):
-        _, code, output, files = reference
+        _, _, code, output, files = reference
         seen = self.keeper.wait(DEADLINE_SECONDS)
         if seen != code:
-            raise Failure(f"exit code {seen}, undisturbed {code}: {self.errors()}")
+            raise Failure(f"exit code {seen}, undisturbed {code}: {self.said()}")
         if (log := self.call("logs", "job")) != output:
-            raise Failure(f"output differs: {len(log)} bytes, undisturbed {len(output)}")
+            raise Failure(f"the output differs: {len(log)} bytes, undisturbed {len(output)}")
         now = hashes(directory)
         if different := [name for name in sorted({*now, *files}) if now.get(name) != files.get(name)]:
             raise Failure(f"files differ: {', '.join(different[:10])}")
 
     def run(self):
         reference = self.reference()
-        total = reference[0]
-        latest = 0.9 * total - SECONDS_AFTER_CHECKPOINT
-        if latest <= 0.1 * total:
-            raise Failure(f"runs only {total:.1f} s: too short for a kill 5 s after a checkpoint")
-        directory = self.fresh("work", True)
-        self.start_keeper(directory, "--name", "job", "--", *self.command)
-        saved = self.random.uniform(0.1 * total, latest)
-        killed = self.random.uniform(saved + SECONDS_AFTER_CHECKPOINT, 0.9 * total)
-        self.save_and_kill(saved, killed - saved)
-        self.resume(directory)
+        total, real = reference[:2]
+        # How fast it can be at most, in processor seconds a second.
+        speed = min(2.0, max(1.0, total / real))
+        saved = self.random.uniform(0.03 * total, max(0.05 * total, 0.88 * total - speed * (SECONDS_AFTER_CHECKPOINT + 0.3)))
+        directory = self.fresh("work0")
+        self.start_keeper("--name", "job", "--", *self.row.command(self.work), cwd=directory)
+        saved = self.save(saved)
+        not_before = time.monotonic() + SECONDS_AFTER_CHECKPOINT
+        killed = self.kill(self.random.uniform(max(saved, 0.1 * total), 0.88 * total), not_before) / total
+        if not 0.1 <= killed <= 0.93:
+            raise Failure(f"killed at {killed:.0%} of the run, not between 10 and 90 %")
+        directory = self.resume(directory)
         left = total - saved
-        self.save_and_kill(self.random.uniform(0, 0.3) * left, self.random.uniform(0, 0.3) * left)
-        self.resume(directory)
+        again = self.save(self.random.uniform(0.02, 0.4) * left)
+        killed_again = self.kill(again + self.random.uniform(0, 0.2) * left, 0)
+        directory = self.resume(directory)
         self.check_end(directory, reference)
-        return f"{total:.1f} s; saved at {saved:.1f} s, killed at {killed:.1f} s, and again"
+        return (f"{total:.1f} s of processor time in {real:.1f} s; saved at {saved / total:.0%}, killed at {killed:.0%}; "
+                f"saved again {again:.1f} s later and killed at {killed_again:.1f} s")
 
     def clean(self):
         if self.keeper and self.keeper.poll() is None:
@@ -231,21 +238,21 @@ class Round:
 def main():
     parser = argparse.ArgumentParser(description="A real program through two kills; see the head of this file.")
     parser.add_argument("--baton", type=lambda text: pathlib.Path(text).resolve(), required=True)
-    parser.add_argument("--name", choices=PROGRAMS, required=True)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--name", choices=rows.ROWS, required=True)
+    parser.add_argument("--seed", type=int, help="of the first round; the next ones count on")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    try:
-        installed(PROGRAMS[options.name][0])
-    except Skip as skip:
-        print(f"SKIP {options.name}: {skip}")
+    if absent := rows.missing(rows.ROWS[options.name]):
+        print(f"SKIP {options.name}: {absent} is not installed")
         sys.exit(SKIP)
-    for number in range(options.rounds):
-        one = Round(options, number)
+    first = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    for seed in range(first, first + options.rounds):
+        one = Round(options, seed)
         try:
-            print(f"PASS {options.name}, seed {options.seed + number}: {one.run()}", flush=True)
+            print(f"PASS {options.name}, seed {seed}: {one.run()}", flush=True)
         except (Failure, subprocess.SubprocessError) as failure:
-            print(f"FAIL {options.name}, seed {options.seed + number}: {failure}\ndirectory: {one.top}")
+            print(f"FAIL {options.name}, seed {seed}: {failure}\ndirectory: {one.top}\n"
+                  f"again: {sys.argv[0]} --baton {options.baton} --name {options.name} --seed {seed}")
             sys.exit(1)
         finally:
             one.clean()

@@ -1,9 +1,9 @@
-# Words from a generator, counted in a hash that grows; a table at the end.
+# Words from a generator, counted in a hash that grows; a table at the end. usage: words.pl STEPS
 use strict;
 use warnings;
 my ($state, %count) = (12345);
 open(my $progress, '>', 'progress.txt') or die "progress.txt: $!";
-for my $step (1 .. 5_000_000) {
+for my $step (1 .. $ARGV[0]) {
   $state = ($state * 1103515245 + 12345) % 2147483648;
   my $word = join '', map { chr(97 + ($state >> $_) % 13) } (8, 13, 18, 23);
   $count{$word} += $step % 7;

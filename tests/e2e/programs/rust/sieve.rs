@@ -1,4 +1,4 @@
-// Threads that sieve segments and send their counts over a channel; the sums go into a file in order.
+// Threads that sieve segments and send their counts over a channel; the sums go into a file in order. usage: sieve SEGMENTS
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -6,7 +6,6 @@ use std::sync::{mpsc, Arc};
 use std::thread;
 
 const SEGMENT: u64 = 2_000_000;
-const SEGMENTS: u64 = 900;
 
 fn small_primes(limit: u64) -> Vec<u64> {
     (2..limit).filter(|n| (2..).take_while(|d| d * d <= *n).all(|d| n % d != 0)).collect()
@@ -26,12 +25,13 @@ fn count(segment: u64, primes: &[u64]) -> u64 {
 }
 
 fn main() {
+    let segments: u64 = std::env::args().nth(1).unwrap().parse().unwrap();
     let primes = Arc::new(small_primes(43_000));
     let (sender, receiver) = mpsc::channel();
     for worker in 0..3 {
         let (sender, primes) = (sender.clone(), primes.clone());
         thread::spawn(move || {
-            for segment in (worker..SEGMENTS).step_by(3) {
+            for segment in (worker..segments).step_by(3) {
                 sender.send((segment, count(segment, &primes))).unwrap();
             }
         });
