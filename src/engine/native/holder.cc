@@ -16,6 +16,8 @@
 #include "base/file.h"
 #include "engine/native/memory_map.h"
 #include "engine/native/page_capture.h"
+#include "resource/common/pty.h"
+#include "resource/common/remote_sockets.h"
 #include "task/ptrace.h"
 
 namespace baton {
@@ -162,6 +164,16 @@ Result<> Holder::PassSegments(const ImageReader& reader) {
   for (size_t i = 0; i < reader.segment_count(); ++i) {
     BATON_TRY(const int fd, Pass(reader.SegmentFd(i)));
     sources_.segments.push_back(fd);
+  }
+  return {};
+}
+
+Result<> Holder::FetchTerminals(const std::vector<SessionTerminal>& terminals) {
+  RemoteSockets calls(holder());
+  for (const SessionTerminal& terminal : terminals) {
+    const pid_t leader = blanks_.at(terminal.leader)->ns_pid();
+    BATON_TRY(shared_[PtyKey(terminal.number, kPtyMaster)], calls.Fetch(leader, terminal.master));
+    BATON_TRY(shared_[PtyKey(terminal.number, kPtySlave)], calls.Fetch(leader, terminal.slave));
   }
   return {};
 }

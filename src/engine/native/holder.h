@@ -29,6 +29,8 @@ class Holder : public RestoreContext {
 
   // Gives the holder a copy of one of our descriptors; its number there.
   Result<int> Pass(int fd);
+  // Takes over the terminals that were made with their sessions, for their kind.
+  Result<> FetchTerminals(const std::vector<SessionTerminal>& terminals);
   // Makes all open files of the image, in the order of their kinds. Externals: name -> descriptor of ours.
   Result<> MakeOpenFiles(const std::map<std::string, int>& externals);
   // The shared memory objects that mappings of the unit need, filled in. REQUIRES: MakeOpenFiles.

@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "proc/process_files.h"
 #include "resource/common/facts.h"
+#include "resource/common/pty.h"
 
 namespace baton {
 namespace {
@@ -226,6 +227,15 @@ std::vector<pb::DescriptorRecord> OpenFiles::DescriptorsOf(pid_t ns_pid) const {
   }
   std::ranges::sort(records, {}, [](const pb::DescriptorRecord& record) { return record.fd(); });
   return records;
+}
+
+uint32_t OpenFiles::TerminalOf(pid_t host_pid) const {
+  const auto stat = ReadStat(host_pid);
+  const auto number = stat ? SlaveNumberOf(static_cast<uint32_t>(stat->tty_nr)) : std::nullopt;
+  const bool inside = number && std::ranges::any_of(files_, [&](const FdFacts& file) {
+                        return file.IsCharDevice() && MasterNumber(file.copy) == number;
+                      });
+  return inside ? *number + 1 : 0;
 }
 
 const FdFacts* OpenFiles::Find(pid_t host_pid, int fd) const {

@@ -45,6 +45,8 @@ class OpenFiles : public CaptureContext {
   std::vector<pb::DescriptorRecord> DescriptorsOf(pid_t ns_pid) const;
   // REQUIRES: nothing is captured any more; before the unit goes on.
   void CloseCopies() { copies_.clear(); }
+  // N + 1, if the controlling terminal of this process is /dev/pts/N, whose master is among these; else 0.
+  uint32_t TerminalOf(pid_t host_pid) const;
   Contents TakeContents() { return std::move(contents_); }
 
   std::span<const FdFacts> files() const override { return files_; }

@@ -1,6 +1,7 @@
 #include "engine/native/process_maker.h"
 
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -14,6 +15,8 @@
 #include <vector>
 
 #include "base/fault.h"
+#include "base/log.h"
+#include "resource/common/pty.h"
 #include "tree/plan.h"
 
 namespace baton {
@@ -101,13 +104,16 @@ Result<> PrepareZombie(BlankTask& task, const pb::ProcessRecord& process) {
 
 class ProcessMaker {
  public:
-  ProcessMaker(const UnitImage& image, const BootArea& boot, const RestoreRequest& request, BlankProcesses& made)
-      : image_(image), boot_(boot), request_(request), made_(made), used_(NumbersInUse(image)) {}
+  ProcessMaker(const UnitImage& image, const BootArea& boot, const RestoreRequest& request, BlankProcesses& made,
+               std::vector<SessionTerminal>& terminals)
+      : image_(image), boot_(boot), request_(request), made_(made), terminals_(terminals), used_(NumbersInUse(image)) {}
   Result<> Make();
 
  private:
   Result<> CheckOutside() const;
   Result<> CarryOut(const TreeStep& step);
+  Result<> GiveTerminal(pid_t leader);
+  const pb::ProcessRecord* RecordOf(pid_t pid) const;
   Result<> Fork(const TreeStep& step);
   Result<std::unique_ptr<BlankTask>> MakeChild(const TreeStep& step, pid_t number);
   Result<uint64_t> SharedWithParent(const TreeStep& step) const;
@@ -120,6 +126,7 @@ class ProcessMaker {
   const BootArea& boot_;
   const RestoreRequest& request_;
   BlankProcesses& made_;  // temporary processes by the number in the plan
+  std::vector<SessionTerminal>& terminals_;
   std::vector<pid_t> used_;
   TreeOutside outside_;
   pid_t group_of_roots_ = 0;  // what outside_.group is here
@@ -158,7 +165,7 @@ Result<> ProcessMaker::CarryOut(const TreeStep& step) {
     case TreeStep::Kind::kSetSid:
       BATON_CHECKED(FailPoint("restore.setsid"));
       BATON_CHECKED(CallsOf(step.pid).Do("setsid", SYS_setsid));
-      return {};
+      return GiveTerminal(step.pid);
     case TreeStep::Kind::kSetPgid:
       return SetPgid(step);
     case TreeStep::Kind::kSetSubreaper:
@@ -167,6 +174,26 @@ Result<> ProcessMaker::CarryOut(const TreeStep& step) {
     case TreeStep::Kind::kExit:
       return End(step);
   }
+  return {};
+}
+
+const pb::ProcessRecord* ProcessMaker::RecordOf(pid_t pid) const {
+  const auto found =
+      std::ranges::find(image_.processes, pid, [](const pb::ProcessRecord& record) { return record.pid(); });
+  return found == image_.processes.end() ? nullptr : &*found;
+}
+
+// Its children to come inherit it, and nothing else would give it to them.
+Result<> ProcessMaker::GiveTerminal(pid_t leader) {
+  const pb::ProcessRecord* record = RecordOf(leader);
+  if (record == nullptr || record->terminal() == 0) return {};
+  BATON_CHECKED(FailPoint("restore.terminal"));
+  BATON_TRY(const Pty pty, OpenPty(CallsOf(leader), record->terminal() - 1));
+  if (pty.number != record->terminal() - 1) {
+    BATON_LOG(kWarn, "/dev/pts/{} is taken here: it is {} now", record->terminal() - 1, pty.number);
+  }
+  BATON_CHECKED(CallsOf(leader).Do("controlling terminal", SYS_ioctl, pty.slave, TIOCSCTTY, 0));
+  terminals_.push_back({record->terminal() - 1, leader, pty.master, pty.slave});
   return {};
 }
 
@@ -194,9 +221,8 @@ Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeChild(const TreeStep& step,
 
 // What is shared is shared from birth on, so the parent itself must give birth.
 Result<uint64_t> ProcessMaker::SharedWithParent(const TreeStep& step) const {
-  const auto process =
-      std::ranges::find(image_.processes, step.pid, [](const pb::ProcessRecord& record) { return record.pid(); });
-  if (process == image_.processes.end()) return 0;  // a temporary one
+  const pb::ProcessRecord* process = RecordOf(step.pid);
+  if (process == nullptr) return 0;  // a temporary one
   const uint64_t shared =
       (process->shares_files() ? CLONE_FILES : 0U) | (process->shares_directories() ? CLONE_FS : 0U);
   if (shared != 0 && step.other != process->ppid()) {
@@ -249,9 +275,9 @@ Result<> ProcessMaker::End(const TreeStep& step) {
 }  // namespace
 
 Result<> MakeProcesses(const UnitImage& image, const BootArea& boot, const RestoreRequest& request,
-                       BlankProcesses& made) {
+                       BlankProcesses& made, std::vector<SessionTerminal>& terminals) {
   BATON_CHECKED(FailPoint("restore.processes"));
-  return ProcessMaker(image, boot, request, made).Make();
+  return ProcessMaker(image, boot, request, made, terminals).Make();
 }
 
 }  // namespace baton

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "base/result.h"
 #include "engine/engine.h"
@@ -15,12 +16,20 @@
 
 namespace baton {
 
+// A pseudo terminal that was made with the session it belongs to, since it is inherited by birth only.
+struct SessionTerminal {
+  uint32_t number = 0;  // as in the image
+  pid_t leader = 0;     // the process that holds its ends, by these descriptors
+  int master = -1;
+  int slave = -1;
+};
+
 // By number, zombies included: these are still alive, and ready to end by BlankTask::Exit with their status, without a
 // core dump. On failure the caller kills and reaps what is in `made`.
 // Errors: kCorrupt and kNotSupported as tree/plan.h; kConflict if a number is taken; kNotSupported if the session or
 // group is one outside the unit and the request does not allow the restoring shell's.
 using BlankProcesses = std::map<pid_t, std::unique_ptr<BlankTask>>;
 Result<> MakeProcesses(const UnitImage& image, const BootArea& boot, const RestoreRequest& request,
-                       BlankProcesses& made);
+                       BlankProcesses& made, std::vector<SessionTerminal>& terminals);
 
 }  // namespace baton

@@ -148,6 +148,7 @@ Result<> NativeCapture::CaptureOutside() {
     for (const pb::DescriptorRecord& descriptor : open_files_.DescriptorsOf(record.pid())) {
       if (!process.zombie) *record.add_descriptors() = descriptor;
     }
+    record.set_terminal(open_files_.TerminalOf(process.pid));
     processes_.push_back(std::move(record));
   }
   std::set<pid_t> inside;

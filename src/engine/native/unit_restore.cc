@@ -31,10 +31,12 @@ Result<> NativeRestore::Load() {
 
 Result<> NativeRestore::Rebuild() {
   BATON_CHECKED(FailPoint("restore.begin"));
-  BATON_CHECKED(MakeProcesses(image_, boot_, request_, blanks_));
+  std::vector<SessionTerminal> terminals;
+  BATON_CHECKED(MakeProcesses(image_, boot_, request_, blanks_, terminals));
   root_host_pid_ = blanks_.at(static_cast<pid_t>(image_.unit.root_pid()))->host_pid();
   BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_, blanks_));
   BATON_CHECKED(holder_->PassSegments(*request_.image));
+  BATON_CHECKED(holder_->FetchTerminals(terminals));
   BATON_CHECKED(holder_->MakeOpenFiles(request_.externals));
   BATON_CHECKED(holder_->MakeSharedMemory(*request_.image));
   for (const pb::ProcessRecord& record : image_.processes) {

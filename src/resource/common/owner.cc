@@ -22,17 +22,6 @@ int TypeOf(pb::FileOwner::Kind kind) {
   return kind == pb::FileOwner::GROUP ? F_OWNER_PGRP : F_OWNER_PID;
 }
 
-// A group may have lost its leader: any member knows its number.
-std::optional<pid_t> GroupNumber(pid_t host_group, const CaptureContext& context) {
-  if (const auto leader = context.NsPid(host_group)) return leader;
-  for (const FdFacts& file : context.files()) {
-    const auto status = ReadStatus(file.host_pid);
-    if (!status || status->ns_pgid.empty() || status->ns_pgid.front() != host_group) continue;
-    return status->ns_pgid.back();
-  }
-  return std::nullopt;
-}
-
 std::optional<pid_t> NumberInUnit(const f_owner_ex& owner, const CaptureContext& context) {
   if (owner.type == F_OWNER_TID) {
     const auto thread = FindThread(owner.pid, context);
@@ -42,6 +31,16 @@ std::optional<pid_t> NumberInUnit(const f_owner_ex& owner, const CaptureContext&
 }
 
 }  // namespace
+
+std::optional<pid_t> GroupNumber(pid_t host_group, const CaptureContext& context) {
+  if (const auto leader = context.NsPid(host_group)) return leader;
+  for (const FdFacts& file : context.files()) {
+    const auto status = ReadStatus(file.host_pid);
+    if (!status || status->ns_pgid.empty() || status->ns_pgid.front() != host_group) continue;
+    return status->ns_pgid.back();
+  }
+  return std::nullopt;
+}
 
 Result<pb::FileOwner> CaptureOwner(const FdFacts& file, const CaptureContext& context) {
   pb::FileOwner message;

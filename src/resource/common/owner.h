@@ -4,6 +4,9 @@
 // Thread-safety: free functions without state.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <span>
 
 #include "base/result.h"
@@ -11,6 +14,10 @@
 #include "resource/kind.h"
 
 namespace baton {
+
+// The number the unit uses for a process group that we see as `host_group`; it may have lost its leader. None if no
+// process of the unit is in it.
+std::optional<pid_t> GroupNumber(pid_t host_group, const CaptureContext& context);
 
 // kNotSupported if the signals go to somebody outside the unit.
 Result<pb::FileOwner> CaptureOwner(const FdFacts& file, const CaptureContext& context);

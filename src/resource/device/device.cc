@@ -69,7 +69,10 @@ class DeviceKind : public ResourceKind {
  public:
   std::string_view Name() const override { return kName; }
 
-  bool Claims(const FdFacts& file) const override { return file.IsCharDevice() || S_ISBLK(file.status.st_mode); }
+  // Terminals have a kind of their own.
+  bool Claims(const FdFacts& file) const override {
+    return (file.IsCharDevice() && !IsTerminal(major(file.status.st_rdev))) || S_ISBLK(file.status.st_mode);
+  }
 
   Result<> Check(const FdFacts& file, const CaptureContext&) const override {
     const unsigned number = major(file.status.st_rdev);
@@ -78,12 +81,6 @@ class DeviceKind : public ResourceKind {
                        minor(file.status.st_rdev));
     }
     if (FindByNumber(file.status.st_rdev) != nullptr) return {};
-    if (IsTerminal(number)) {
-      return MakeError(
-          ErrorCode::kNotSupported,
-          "is a terminal: have another put in its place at the restore (--external fd:N=inherit, or --shell-job), "
-          "or start the job without one");
-    }
     return MakeError(ErrorCode::kNotSupported,
                      "is a device ({}:{}) whose state cannot be saved; close it, or see --external", number,
                      minor(file.status.st_rdev));

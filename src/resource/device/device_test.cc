@@ -54,11 +54,10 @@ TEST_F(DeviceTest, KnowsTheDevicesWithoutState) {
 
 TEST_F(DeviceTest, LeavesFilesAndPipesAlone) { EXPECT_FALSE(kind_->Claims(Facts("/tmp", O_RDONLY))); }
 
-TEST_F(DeviceTest, RefusesTerminalsWithAdvice) {
-  ExpectRefused(FactsOfNumber(S_IFCHR, 136, 0), "--shell-job");
-  ExpectRefused(FactsOfNumber(S_IFCHR, 5, 0), "--shell-job");
-  ExpectRefused(FactsOfNumber(S_IFCHR, 5, 2), "--external");
-  ExpectRefused(FactsOfNumber(S_IFCHR, 4, 1), "terminal");
+TEST_F(DeviceTest, LeavesTerminalsToTheirOwnKind) {
+  for (const auto& [number, index] : {std::pair{136, 0}, {5, 0}, {5, 2}, {4, 1}}) {
+    EXPECT_FALSE(kind_->Claims(FactsOfNumber(S_IFCHR, number, index)));
+  }
 }
 
 TEST_F(DeviceTest, RefusesOtherDevicesByNumber) {

@@ -127,8 +127,8 @@ class UnixSocketKind : public ResourceKind {
     return file.IsSocket() && getsockopt(file.copy, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
   }
 
-  // Sockets on their way are sent once they are what they will be.
-  std::vector<std::string_view> DependsOn() const override { return {"tcp_socket", "datagram_socket"}; }
+  // What is on its way is sent once it is what it will be.
+  std::vector<std::string_view> DependsOn() const override { return {"tcp_socket", "datagram_socket", "terminal"}; }
 
   Result<std::vector<UniqueFd>> Carried(const FdFacts& file, CaptureContext& context) const override {
     std::vector<UniqueFd> carried;
