@@ -71,7 +71,9 @@ class DeviceKind : public ResourceKind {
 
   // Terminals have a kind of their own.
   bool Claims(const FdFacts& file) const override {
-    return (file.IsCharDevice() && !IsTerminal(major(file.status.st_rdev))) || S_ISBLK(file.status.st_mode);
+    const bool device =
+        (file.IsCharDevice() && !IsTerminal(major(file.status.st_rdev))) || S_ISBLK(file.status.st_mode);
+    return device && (file.info.flags & O_PATH) == 0;
   }
 
   Result<> Check(const FdFacts& file, const CaptureContext&) const override {
