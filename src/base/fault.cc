@@ -24,25 +24,34 @@ uint64_t NumberOr(std::string_view text, uint64_t fallback) {
   return number;
 }
 
+// "name[:n]" and how often it was passed.
+class Passage {
+ public:
+  explicit Passage(const std::string& spec) {
+    const auto colon = spec.rfind(':');
+    name_ = spec.substr(0, colon);
+    if (colon != std::string::npos) number_ = NumberOr(std::string_view(spec).substr(colon + 1), 1);
+  }
+  bool wanted() const { return !name_.empty(); }
+  // Whether this is the one.
+  bool Pass(std::string_view name) { return name == name_ && ++passed_ == number_; }
+
+ private:
+  std::string name_;
+  uint64_t number_ = 1;
+  std::atomic<uint64_t> passed_ = 0;
+};
+
 struct Plan {
-  std::string fail_name;
-  uint64_t fail_passage = 1;
+  Passage fail{Variable("BATON_FAIL_AT")};
+  Passage hold{Variable("BATON_HOLD_AT")};
+  std::string hold_fifo = Variable("BATON_HOLD_FIFO");
   std::string fail_trace = Variable("BATON_FAIL_TRACE");
   uint64_t die_at = NumberOr(Variable("BATON_DIE_AT"), 0);
   std::string die_trace = Variable("BATON_DIE_TRACE");
-  std::atomic<uint64_t> fail_passed = 0;
   std::atomic<uint64_t> die_passed = 0;
-  bool fails = false;
-  bool dies = false;
-
-  Plan() {
-    const std::string spec = Variable("BATON_FAIL_AT");
-    const auto colon = spec.rfind(':');
-    fail_name = spec.substr(0, colon);
-    if (colon != std::string::npos) fail_passage = NumberOr(std::string_view(spec).substr(colon + 1), 1);
-    fails = !fail_name.empty() || !fail_trace.empty();
-    dies = die_at != 0 || !die_trace.empty();
-  }
+  bool fails = fail.wanted() || hold.wanted() || !fail_trace.empty();
+  bool dies = die_at != 0 || !die_trace.empty();
 };
 
 Plan& ThePlan() {
@@ -58,6 +67,12 @@ void AppendLine(const std::string& path, std::string line, int mode_flags) {
   close(fd);
 }
 
+// open(2) of a FIFO waits for the other side.
+void Hold(const std::string& fifo) {
+  const int fd = open(fifo.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) close(fd);
+}
+
 }  // namespace
 
 Result<> FailPoint(std::string_view name) {
@@ -66,7 +81,8 @@ Result<> FailPoint(std::string_view name) {
   if (!plan.fails) [[likely]]
     return {};
   if (!plan.fail_trace.empty()) AppendLine(plan.fail_trace, std::string(name), O_APPEND);
-  if (name != plan.fail_name || ++plan.fail_passed != plan.fail_passage) return {};
+  if (plan.hold.Pass(name)) Hold(plan.hold_fifo);
+  if (!plan.fail.Pass(name)) return {};
   return MakeError(ErrorCode::kInternal, "made to fail at {}", name);
 }
 

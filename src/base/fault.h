@@ -3,6 +3,9 @@
 //
 //   BATON_FAIL_AT=name[:n]     the n-th (default first) passage of the fail point `name` returns an error
 //   BATON_FAIL_TRACE=FILE      the name of every fail point passed is appended to FILE, a line each
+//   BATON_HOLD_AT=name[:n]     at the n-th passage of the fail point the process waits, after tracing it, until
+//   somebody
+//                              opens the FIFO BATON_HOLD_FIFO for writing
 //   BATON_DIE_AT=n             the process kills itself with SIGKILL at the n-th passage of a die point
 //   BATON_DIE_TRACE=FILE       at each die point the number reached so far replaces the content of FILE
 //

@@ -56,6 +56,25 @@ Result<> WritePidFile(const std::string& path, pid_t pid) {
   return {};
 }
 
+// Takes it away again if the processes do not come to run.
+class PidFile {
+ public:
+  static Result<PidFile> Write(const std::string& path, pid_t pid) {
+    BATON_CHECKED(WritePidFile(path, pid));
+    return PidFile(path);
+  }
+  PidFile(PidFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  PidFile& operator=(PidFile&&) = delete;
+  ~PidFile() {
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+  void Keep() { path_.clear(); }
+
+ private:
+  explicit PidFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
 // To the job as a terminal would: its first process's group, if that is its own.
 void HandOn(int number, pid_t root) { kill(getpgid(root) == root ? -root : root, number); }
 
@@ -119,8 +138,9 @@ Result<RestoredTree> RestoreInPlace(const TreeRestoreRequest& request, const Loa
                                                              .shell_job = request.shell_job}));
   BATON_CHECKED(restore->Rebuild());
   const pid_t root = restore->root_pid();
-  BATON_CHECKED(WritePidFile(request.pid_file, root));
+  BATON_TRY(PidFile pid_file, PidFile::Write(request.pid_file, root));
   BATON_CHECKED(restore->Go());
+  pid_file.Keep();
   if (request.detach) return RestoredTree{.pid = root};
   BATON_TRY(const int exit_code, AwaitChild(root, signals));
   return RestoredTree{.pid = root, .exit_code = exit_code};
@@ -171,8 +191,9 @@ Result<RestoredTree> RestoreInCapsule(const TreeRestoreRequest& request, const L
   BATON_CHECKED(restore->Rebuild());
   BATON_CHECKED(capsule.WatchRoot(loaded.summary.root_pid));
   const pid_t root = restore->root_pid();
-  BATON_CHECKED(WritePidFile(request.pid_file, root));
+  BATON_TRY(PidFile pid_file, PidFile::Write(request.pid_file, root));
   BATON_CHECKED(restore->Go());
+  pid_file.Keep();
   on_running(root);
   BATON_TRY(const int exit_code, AwaitCapsule(&capsule, root, signals));
   return RestoredTree{.pid = root, .exit_code = exit_code};

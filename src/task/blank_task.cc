@@ -60,6 +60,16 @@ BlankTask::BlankTask(pid_t tid, std::shared_ptr<RemoteMemory> memory, InjectionS
     : memory_(std::move(memory)), base_(base), marker_(marker), calls_(tid, *memory_, std::move(site), base, marker) {}
 
 Result<std::unique_ptr<BlankTask>> BlankTask::TakeStub(pid_t host_pid, pid_t ns_pid, const BootArea& boot) {
+  auto task = Take(host_pid, ns_pid, boot);
+  if (task) return task;
+  kill(host_pid, SIGKILL);
+  while (true) {  // ours to reap if it is our child or was seized already
+    const auto status = WaitFor(host_pid);
+    if (!status || status->Gone()) return task;
+  }
+}
+
+Result<std::unique_ptr<BlankTask>> BlankTask::Take(pid_t host_pid, pid_t ns_pid, const BootArea& boot) {
   BATON_CHECKED(FailPoint("restore.take_stub"));
   BATON_CHECKED(Seize(host_pid, kOptions));
   BATON_CHECKED(Interrupt(host_pid));

@@ -29,7 +29,8 @@ class BlankTask {
  public:
   static constexpr int kMarkerSignal = 23;  // SIGURG: default action is to ignore it
 
-  // Seizes the stub `host_pid`, maps the boot area in it and unmaps everything else. `ns_pid` is its own number.
+  // Seizes the stub `host_pid`, maps the boot area in it and unmaps everything else. `ns_pid` is its own number. If
+  // that fails, the stub is dead.
   static Result<std::unique_ptr<BlankTask>> TakeStub(pid_t host_pid, pid_t ns_pid, const BootArea& boot);
   // A child of `parent` with the number `ns_pid` (any if 0), blank as the parent is now. `shared`: CLONE_FILES,
   // CLONE_FS.
@@ -51,6 +52,7 @@ class BlankTask {
 
  private:
   BlankTask(pid_t tid, std::shared_ptr<RemoteMemory> memory, InjectionSite site, const Registers& base, Marker marker);
+  static Result<std::unique_ptr<BlankTask>> Take(pid_t host_pid, pid_t ns_pid, const BootArea& boot);
   static Result<std::unique_ptr<BlankTask>> Adopt(BlankTask& maker, RemoteCall call, pid_t ns_pid, bool thread);
 
   std::shared_ptr<RemoteMemory> memory_;

@@ -25,19 +25,21 @@ Result<> RemoteSyscalls::RunBatch(std::span<RemoteCall> calls) {
 }
 
 Result<> RemoteSyscalls::RunOne(RemoteCall& call) {
-  return RunFrom(EnterSingle(base_, site_.code, site_.stub, call, marker_), call);
-}
-
-Result<> RemoteSyscalls::RunFork(RemoteCall& call) {
-  return RunFrom(EnterFork(base_, site_.code, site_.stub, call, marker_), call);
-}
-
-Result<> RemoteSyscalls::RunFrom(const Registers& entry, RemoteCall& call) {
-  BATON_CHECKED(SetRegisters(tid_, entry));
+  BATON_CHECKED(SetRegisters(tid_, EnterSingle(base_, site_.code, site_.stub, call, marker_)));
   BATON_CHECKED(ContinueToMarker());
   BATON_TRY(const Registers registers, GetRegisters(tid_));
   call.result = SingleResult(registers);
   return {};
+}
+
+Result<std::optional<pid_t>> RemoteSyscalls::BeginShadow() {
+  BATON_CHECKED(SetRegisters(tid_, EnterShadow(base_, site_.code, site_.stub, marker_)));
+  for (bool at_end = false; !at_end && !new_task_;) {
+    BATON_CHECKED(Continue(tid_));
+    BATON_TRY(const WaitStatus status, WaitFor(tid_));
+    BATON_TRY(at_end, AtMarker(status));
+  }
+  return TakeNewTask();
 }
 
 Result<> RemoteSyscalls::ContinueToMarker() {

@@ -83,8 +83,11 @@ class RemoteSyscalls {
 
   // One call through registers alone, before there is argument memory.
   Result<> RunOne(RemoteCall& call);
-  // The same for a call that makes a process (fork): the new one can do no harm if this process dies.
-  Result<> RunFork(RemoteCall& call);
+  // Enters the code that makes a shadow, up to the birth of its helper: the helper's number in the tracer's pid
+  // namespace, or none if it could not be made. Then FinishShadow, which returns once the helper has ended.
+  // REQUIRES: PTRACE_O_TRACECLONE.
+  Result<std::optional<pid_t>> BeginShadow();
+  Result<> FinishShadow() { return ContinueToMarker(); }
   // A child or thread that the last call made: its number in the tracer's pid namespace (needs PTRACE_O_TRACECLONE
   // etc.).
   std::optional<pid_t> TakeNewTask() { return std::exchange(new_task_, std::nullopt); }
@@ -102,7 +105,6 @@ class RemoteSyscalls {
       return static_cast<uint64_t>(static_cast<int64_t>(value));
     }
   }
-  Result<> RunFrom(const Registers& entry, RemoteCall& call);
   Result<> RunBatch(std::span<RemoteCall> calls);
   Result<> ContinueToMarker();
   Result<bool> AtMarker(WaitStatus status);

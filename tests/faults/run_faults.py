@@ -1,331 +1,337 @@
 #!/usr/bin/env python3
-"""Faults on demand (src/base/fault.h): what is left behind when a step fails, or when Baton dies in the middle.
+"""Faults on demand (src/base/fault.h) in checkpoints and restores of trees that Baton did not start: what is left behind
+when a step fails, when Baton dies or is told to stop in the middle, when a process dies under it.
 
-capture      every fail point of a checkpoint: an error that names it, no image, the target as it was, and it goes on
-restore      every fail point of a restore: an error, no process, no file; and the image can still be restored
-death        Baton SIGKILLed at each of its die points during a checkpoint that lets the target go on
-death-image  the same during a checkpoint that ends the target: whole image or living target, never neither
+capture        every fail point of a checkpoint: an error that names it, no image, the target as it was, and it goes on
+restore        every fail point of a restore: an error, no process, no file; and the image can still be restored
+death          Baton SIGKILLed at its die points during a checkpoint that lets the target go on
+death-any      the same at any moment
+death-image    the same during a checkpoint that ends the target: whole image or living target, never neither
+death-restore  the same during a restore: no process is left, and the image can still be restored
+signal         SIGTERM or SIGINT at any moment of a checkpoint: an error and no image, or a whole image
+dying          processes killed while they stand still for a checkpoint: it succeeds with those that are left
+closing        once the target goes on, Baton holds nothing of it open
 """
 import argparse
 import os
-import pathlib
-import shutil
+import random
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 
-PATIENCE_S = 20
-DEATHS = 240  # places at which Baton is killed, spread evenly over all it passes
+import common
+from common import Bench, Failed, Target, check_refusal, passages, places, read, wait_until
+
+DEATHS = 240
+TIMES = 60  # of what happens at any moment
 
 
-class Failed(Exception):
-    pass
+def checkpoint(bench, target, *flags, **environment):
+    return bench.run("checkpoint", "--pid", target.pid, "--to", bench.image_path(), *flags, **environment)
 
 
-def wait_until(what, condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        last = condition()
-        if last is True:
-            return
-        if time.monotonic() > deadline:
-            raise Failed(f"{what}: {last}")
-        time.sleep(0.002)
-
-
-# ---- what must be the same before and after ----
-
-STATUS_KEYS = {"Name", "Umask", "State0", "TracerPid", "Uid", "Gid", "Groups", "Threads", "SigQ0", "SigPnd", "ShdPnd",
-               "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
-               "Cpus_allowed", "Mems_allowed", "FDSize", "PPid", "NStgid", "NSpid", "NSpgid", "NSsid"}
-
-
-def read(path):
-    try:
-        return pathlib.Path(path).read_text(errors="replace")
-    except OSError as error:
-        return f"<{error.strerror}>"
-
-
-def status_of(path):
-    lines = read(path).splitlines()
-    return [line for line in lines if line.split(":")[0] in STATUS_KEYS]
-
-
-def fdinfo_of(pid):
-    seen = {}
-    for fd in sorted(os.listdir(f"/proc/{pid}/fd"), key=int):
-        text = [line for line in read(f"/proc/{pid}/fdinfo/{fd}").splitlines() if not line.startswith("it_value")]
-        seen[fd] = (os.readlink(f"/proc/{pid}/fd/{fd}"), text)
-    return seen
-
-
-def processes_of(pid):
-    pids = [pid]
-    for one in pids:
-        for task in os.listdir(f"/proc/{one}/task"):
-            pids += [int(child) for child in read(f"/proc/{one}/task/{task}/children").split()]
-    return pids
-
-
-def picture(pid):
-    """Everything of the tree that Baton may have touched."""
-    seen = {}
-    for one in processes_of(pid):
-        seen[one, "maps"] = read(f"/proc/{one}/maps").splitlines()
-        seen[one, "fdinfo"] = fdinfo_of(one)
-        for task in os.listdir(f"/proc/{one}/task"):
-            seen[one, task] = status_of(f"/proc/{one}/task/{task}/status")
-            seen[one, task, "affinity"] = os.sched_getaffinity(int(task))
-    return seen
-
-
-def difference(before, after):
-    for key in before.keys() | after.keys():
-        a, b = before.get(key), after.get(key)
-        if a != b:
-            if isinstance(a, list) and isinstance(b, list):
-                gone = [line for line in a if line not in b]
-                new = [line for line in b if line not in a]
-                return f"{key}: gone {gone}, new {new}"
-            return f"{key}: {a} became {b}"
-    return True
-
-
-# ---- target and Baton ----
-
-class Target:
-    def __init__(self, program, place):
-        self.dir = tempfile.mkdtemp(dir=place)
-        self.log = open(os.path.join(self.dir, "log"), "w")
-        self.process = subprocess.Popen([program, self.dir], stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log, start_new_session=True)
-        self.pid = self.process.pid
-        wait_until("target is ready", lambda: os.path.exists(f"{self.dir}/ready") or "not yet")
-
-    def moves(self):
-        """It makes progress: its first thread runs more than before."""
-        def ran():
-            return [read(f"/proc/{self.pid}/task/{task}/status").split("voluntary_ctxt_switches:")[1].split()[0]
-                    for task in os.listdir(f"/proc/{self.pid}/task")]
-        start = ran()
-        # The thread that sleeps for seconds is the last one.
-        wait_until("all threads go on", lambda: all(a != b for a, b in zip(start[:-1], ran()[:-1])) or "stand still")
-
-    def finish(self):
-        pathlib.Path(self.dir, "go").touch()
-        wait_until("result", lambda: os.path.exists(f"{self.dir}/result") or "none")
-        return read(f"{self.dir}/result")
-
-    def kill(self):
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-
-
-class Bench:
-    def __init__(self, arguments, place):
-        self.baton, self.program, self.place = arguments.baton, arguments.target, place
-        self.expected = None
-
-    def run(self, *words, **environment):
-        return subprocess.run([self.baton, *map(str, words)], env={**os.environ, **environment}, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
-
-    def target(self):
-        return Target(self.program, self.place)
-
-    def image_path(self):
-        return os.path.join(self.place, "image")
-
-    def checkpoint(self, target, *flags, **environment):
-        return self.run("checkpoint", "--pid", target.pid, "--to", self.image_path(), *flags, **environment)
-
-    def forget_image(self):
-        shutil.rmtree(self.image_path(), ignore_errors=True)
-
-    def check_no_image(self, when):
-        left = [name for name in os.listdir(self.place) if name.startswith("image")]
-        if left:
-            raise Failed(f"{when}: left {left}")
-
-    def undisturbed_result(self):
-        target = self.target()
-        result = target.finish()
-        target.process.wait()
-        return result
-
-    def names(self, *words):
-        """Fail points that a command passes, in order, each once; the command must succeed."""
-        trace = os.path.join(self.place, "trace")
-        done = self.run(*words, BATON_FAIL_TRACE=trace)
-        if done.returncode != 0:
-            raise Failed(f"{words[0]} without a fault: {done.stderr}")
-        return list(dict.fromkeys(read(trace).split()))
-
-
-def check_refusal(done, name):
-    if done.returncode == 0:
-        raise Failed(f"{name}: the command succeeded")
-    if done.returncode < 0:
-        raise Failed(f"{name}: the command died of signal {-done.returncode}")
-    if name not in done.stderr:
-        raise Failed(f"{name}: the error does not name it: {done.stderr.strip()}")
-
-
-def test_capture(bench):
-    target = bench.target()
-    try:
-        before = picture(target.pid)
-        names = bench.names("checkpoint", "--pid", target.pid, "--to", bench.image_path(), "--leave-running")
-        bench.forget_image()
-        print(f"{len(names)} steps of a checkpoint")
-        if len(names) < 15:
-            raise Failed(f"only these steps: {names}")
-        for name in names:
-            for flags in ([], ["--leave-running"]):
-                done = bench.checkpoint(target, *flags, BATON_FAIL_AT=name)
-                check_refusal(done, name)
-                bench.check_no_image(name)
-                wait_until(f"{name}: as it was", lambda: difference(before, picture(target.pid)))
-            target.moves()
-        if target.finish() != bench.undisturbed_result():
-            raise Failed("the result is another one")
-    finally:
-        target.kill()
-
-
-def gone(pids):
-    alive = [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
-    return True if not alive else f"still there: {alive}"
-
-
-def test_restore(bench):
-    target = bench.target()
-    try:
-        pids = processes_of(target.pid)
-        done = bench.checkpoint(target)
-        if done.returncode != 0:
-            raise Failed(done.stderr)
-        target.process.wait()
-        wait_until("the tree is gone", lambda: gone(pids))
-        pid_file = os.path.join(bench.place, "pid")
-        words = ["restore", bench.image_path(), "--detach", "--pid-file", pid_file]
-        names = bench.names(*words)
-        os.killpg(target.pid, signal.SIGKILL)
-        wait_until("the tree is gone again", lambda: gone(pids))
-        os.remove(pid_file)
-        print(f"{len(names)} steps of a restore")
-        if len(names) < 15:
-            raise Failed(f"only these steps: {names}")
-        mounts = read("/proc/self/mountinfo")
-        for name in names:
-            files = sorted(os.listdir(bench.place))
-            done = bench.run(*words, BATON_FAIL_AT=name)
-            check_refusal(done, name)
-            wait_until(f"{name}: no process", lambda: gone(pids))
-            if sorted(os.listdir(bench.place)) != files:
-                raise Failed(f"{name}: files were left: {sorted(os.listdir(bench.place))}")
-            if read("/proc/self/mountinfo") != mounts:
-                raise Failed(f"{name}: a mount was left")
-        done = bench.run(*words)
-        if done.returncode != 0:
-            raise Failed(f"at the end: {done.stderr}")
-        if target.finish() != bench.undisturbed_result():
-            raise Failed("the result is another one")
-    finally:
-        target.kill()
-
-
-def die_points(bench, target, *flags):
-    trace = os.path.join(bench.place, "die_trace")
-    done = bench.checkpoint(target, *flags, BATON_DIE_TRACE=trace)
-    if done.returncode != 0:
-        raise Failed(done.stderr)
+def checkpoint_trace(bench, target, *flags):
+    """All fail points of a checkpoint that succeeds, in order."""
+    trace = bench.trace_file()
+    bench.must("checkpoint", "--pid", target.pid, "--to", bench.image_path(), *flags, BATON_FAIL_TRACE=trace)
     bench.forget_image()
+    return read(trace)
+
+
+def die_points(bench, *words):
+    trace = bench.trace_file()
+    bench.must(*words, BATON_DIE_TRACE=trace)
     return int(read(trace).split()[-1])
 
 
-def forget_abandoned(bench):
-    for name in os.listdir(bench.place):
-        if name.startswith("image"):
-            shutil.rmtree(os.path.join(bench.place, name))
+def check_result(target, expected, interrupts):
+    if (result := target.finish()) != expected:
+        raise Failed(f"the result is {result}, not {expected}")
+    if interrupts is not None and target.interrupts() > interrupts:
+        raise Failed(f"{target.interrupts()} calls saw an EINTR of ours")
 
 
-def places(total):
-    count = min(DEATHS, total)
-    return sorted({1 + i * (total - 1) // max(1, count - 1) for i in range(count)})
+def test_capture(bench):
+    expected, target = bench.expected(), Target(bench).start()
+    points = passages(checkpoint_trace(bench, target, "--leave-running"))
+    print(f"{len(points)} passages of {len({point.split(':')[0] for point in points})} steps of a checkpoint")
+    if len(points) < 40:
+        raise Failed(f"only these: {points}")
+    before = common.picture(target.pid)
+    for point in points:
+        for flags in ([], ["--leave-running"]):
+            if not flags and point.startswith("capture.shadow"):
+                continue  # what ends needs none
+            done = checkpoint(bench, target, *flags, BATON_FAIL_AT=point)
+            if point.startswith("capture.shadow"):
+                bench.forget_image()  # a step that may fail: then the memory is copied
+                if done.returncode != 0:
+                    raise Failed(f"{point}: {done.stderr}")
+            else:
+                check_refusal(done, point)
+            bench.check_no_image(point)
+            target.check_unchanged(before, point)
+    target.moves()
+    check_result(target, expected, 0)
+    target.kill()
+
+
+def image_of(bench):
+    """An image, and the numbers of the processes that were ended for it."""
+    target = Target(bench).start()
+    pids = common.processes_of(target.pid)
+    bench.must("checkpoint", "--pid", target.pid, "--to", bench.image_path())
+    target.process.wait()
+    nothing_left(bench, "checkpoint")
+    return target, pids
+
+
+def nothing_left(bench, when):
+    def none():
+        common.reap_strangers(set())
+        left = common.descendants(os.getpid())
+        return True if not left else f"processes {[(pid, read(f'/proc/{pid}/comm').strip()) for pid in left]}"
+    wait_until(f"{when}: no process", none)
+
+
+def surroundings(bench):
+    files = [os.path.join(path, name) for path, _, names in os.walk(bench.place) for name in names]
+    cgroups = sorted(path for path, _, _ in os.walk("/sys/fs/cgroup") if "baton" in path)
+    return {"files": sorted(name for name in files if "/output" not in name and "/trace" not in name and
+                            "/calls" not in name), "mounts": read("/proc/self/mountinfo").splitlines(),
+            "cgroups": cgroups}
+
+
+def check_surroundings(bench, before, when):
+    if (seen := common.difference(before, surroundings(bench))) is not True:
+        raise Failed(f"{when}: {seen}")
+
+
+def restore_words(bench):
+    return ["restore", bench.image_path(), "--detach", "--pid-file", os.path.join(bench.place, "pid")]
+
+
+def restore_and_end(bench, **environment):
+    """Restores, and ends what came of it."""
+    bench.must(*restore_words(bench), **environment)
+    common.kill_descendants()
+    os.remove(os.path.join(bench.place, "pid"))
+
+
+def check_restorable(bench, target, expected):
+    bench.must(*restore_words(bench))
+    check_result(target, expected, None)
+    common.kill_descendants()
+
+
+def test_restore(bench):
+    expected, (target, _) = bench.expected(), image_of(bench)
+    trace = bench.trace_file()
+    restore_and_end(bench, BATON_FAIL_TRACE=trace)
+    points = passages(read(trace))
+    print(f"{len(points)} passages of {len({point.split(':')[0] for point in points})} steps of a restore")
+    if len(points) < 50:
+        raise Failed(f"only these: {points}")
+    before = surroundings(bench)
+    for point in points:
+        check_refusal(bench.run(*restore_words(bench), BATON_FAIL_AT=point), point)
+        nothing_left(bench, point)
+        check_surroundings(bench, before, point)
+    check_restorable(bench, target, expected)
 
 
 def test_death(bench):
-    target = bench.target()
-    try:
-        before = picture(target.pid)
-        total = die_points(bench, target, "--leave-running")
-        chosen = places(total)
-        print(f"killed at {len(chosen)} of {total} places")
-        if len(chosen) < 200:
-            raise Failed("too few places")
-        for place in chosen:
-            done = bench.checkpoint(target, "--leave-running", BATON_DIE_AT=str(place))
-            if done.returncode not in (0, -signal.SIGKILL):
-                raise Failed(f"place {place}: exit code {done.returncode}: {done.stderr}")
-            wait_until(f"place {place}: as it was", lambda: difference(before, picture(target.pid)))
-            forget_abandoned(bench)
-        target.moves()
-        if target.finish() != bench.undisturbed_result():
-            raise Failed("the result is another one")
-    finally:
-        target.kill()
+    expected, target = bench.expected(), Target(bench).start()
+    words = ["checkpoint", "--pid", target.pid, "--to", bench.image_path(), "--leave-running"]
+    total = die_points(bench, *words)
+    bench.forget_image()
+    chosen = places(total, DEATHS)
+    if len(chosen) < 200:
+        raise Failed(f"only {len(chosen)} places")
+    before = common.picture(target.pid)
+    deaths = 0
+    for place in chosen:
+        done = bench.run(*words, BATON_DIE_AT=str(place))
+        if done.returncode not in (0, -signal.SIGKILL):
+            raise Failed(f"place {place}: exit code {done.returncode}: {done.stderr}")
+        deaths += done.returncode != 0
+        target.check_unchanged(before, f"place {place}")
+        bench.forget_image()
+    if deaths < 200:
+        raise Failed(f"Baton died only {deaths} times")
+    target.moves()
+    # Between the stop of a thread and our next instruction nobody can help a call that gives up at any stop.
+    check_result(target, expected, 4)
+    print(f"died at {deaths} of {total} places; {target.interrupts()} calls saw EINTR")
+    target.kill()
+
+
+def at_any_moment(bench, words, number):
+    """The command, which gets the signal after a random part of its time."""
+    begin = time.monotonic()
+    bench.must(*words)
+    took = time.monotonic() - begin
+    bench.forget_image()
+    for _ in range(TIMES):
+        process = bench.start(*words)
+        time.sleep(random.random() * took)
+        process.send_signal(number() if callable(number) else number)
+        yield bench.finish(process)
+
+
+def test_death_any(bench):
+    expected, target = bench.expected(), Target(bench).start()
+    before = common.picture(target.pid)
+    words = ["checkpoint", "--pid", target.pid, "--to", bench.image_path(), "--leave-running"]
+    for done in at_any_moment(bench, words, signal.SIGKILL):
+        if done.returncode not in (0, -signal.SIGKILL):
+            raise Failed(f"exit code {done.returncode}: {done.stderr}")
+        target.check_unchanged(before, "killed at some moment")
+        bench.forget_image()
+    target.moves()
+    check_result(target, expected, None)
+    target.kill()
+
+
+def test_signal(bench):
+    expected, target = bench.expected(), Target(bench).start()
+    before = common.picture(target.pid)
+    words = ["checkpoint", "--pid", target.pid, "--to", bench.image_path(), "--leave-running"]
+    for done in at_any_moment(bench, words, lambda: random.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])):
+        if done.returncode == 0:
+            bench.must("image", "verify", bench.image_path())
+            bench.forget_image()
+        elif done.returncode in (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):
+            pass  # before it began
+        elif "interrupted" not in done.stderr:
+            raise Failed(f"exit code {done.returncode}: {done.stderr}")
+        bench.check_no_image("after a signal")
+        target.check_unchanged(before, "signalled at some moment")
+    target.moves()
+    check_result(target, expected, 0)
+    target.kill()
 
 
 def test_death_image(bench):
-    first = bench.target()
-    total = die_points(bench, first, "--leave-running")
-    first.kill()
-    expected = bench.undisturbed_result()
-    for place in places(total)[::20]:
-        target = bench.target()
-        try:
-            done = bench.checkpoint(target, BATON_DIE_AT=str(place))
-            if done.returncode == -signal.SIGKILL and os.path.exists(f"/proc/{target.pid}"):
-                target.moves()
-            else:
-                target.process.wait()
-                wait_until("the tree is gone", lambda: gone([target.pid]))
-                restored = bench.run("restore", bench.image_path(), "--detach")
-                if restored.returncode != 0:
-                    raise Failed(f"place {place}: {restored.stderr}")
-            if target.finish() != expected:
-                raise Failed(f"place {place}: the result is another one")
-        finally:
-            target.kill()
-            forget_abandoned(bench)
+    expected, first = bench.expected(), Target(bench).start()
+    total = die_points(bench, "checkpoint", "--pid", first.pid, "--to", bench.image_path())
+    first.process.wait()
+    nothing_left(bench, "the first")
+    bench.forget_image()
+    chosen = places(total, 20)
+    chosen += [place for place in range(total - 20, total + 2) if place not in chosen]  # publishing, and the end
+    whole = 0
+    for place in chosen:
+        target = Target(bench).start()
+        done = checkpoint(bench, target, BATON_DIE_AT=str(place))
+        if os.path.exists(bench.image_path()):
+            whole += 1
+            target.kill()  # some of it may still live, or all
+            nothing_left(bench, f"place {place}")
+            check_restorable(bench, target, expected)
+        elif done.returncode == -signal.SIGKILL:
+            target.moves()
+            check_result(target, expected, None)
+            target.process.wait()
+        else:
+            raise Failed(f"place {place}: neither image nor death: {done.stderr}")
+        bench.forget_image()
+        for name in ("pid",):
+            if os.path.exists(os.path.join(bench.place, name)):
+                os.remove(os.path.join(bench.place, name))
+    print(f"{len(chosen)} places, {whole} with a whole image")
+    if whole == 0 or whole == len(chosen):
+        raise Failed("all deaths were on one side")
+
+
+def test_death_restore(bench):
+    expected, (target, _) = bench.expected(), image_of(bench)
+    total = die_points(bench, *restore_words(bench))
+    common.kill_descendants()
+    os.remove(os.path.join(bench.place, "pid"))
+    before = surroundings(bench)
+    for place in places(total, TIMES):
+        done = bench.run(*restore_words(bench), BATON_DIE_AT=str(place))
+        if os.path.exists(os.path.join(bench.place, "pid")):
+            common.kill_descendants()  # it may have gone as far as letting all go
+            os.remove(os.path.join(bench.place, "pid"))
+        elif done.returncode == 0:
+            raise Failed(f"place {place}: no pid file: {done.stderr}")
+        nothing_left(bench, f"place {place}")
+        check_surroundings(bench, before, f"place {place}")
+    print(f"{TIMES} of {total} places")
+    check_restorable(bench, target, expected)
+
+
+class Held:
+    """A Baton that waits at one of its fail points."""
+
+    def __init__(self, bench, point, *words):
+        self.bench, self.point, self.fifo = bench, point, bench.trace_file()
+        trace = bench.trace_file()
+        os.mkfifo(self.fifo)
+        self.process = bench.start(*words, BATON_FAIL_TRACE=trace, BATON_HOLD_AT=point, BATON_HOLD_FIFO=self.fifo)
+        wait_until(f"{point} is reached", lambda: point in read(trace).split() or "not yet")
+
+    def finish(self):
+        with open(self.fifo, "w"):
+            pass
+        return self.bench.finish(self.process)
+
+
+def test_dying(bench):
+    points = ["capture.stopped", "capture.check_process", "capture.open_files", "capture.check_open_files",
+              "capture.identity", "capture.mappings", "capture.registers", "inject.enter", "inject.mapped",
+              "capture.inside_thread", "capture.inside_process", "capture.pages", "capture.done"]
+    expected, target = bench.expected(), Target(bench, spares=len(points)).start()
+    spares = [pid for pid in common.processes_of(target.pid)[2:]]
+    words = ["checkpoint", "--pid", target.pid, "--to", bench.image_path(), "--leave-running"]
+    for point, spare in zip(points, reversed(spares)):
+        held = Held(bench, point, *words)
+        if common.stat_fields(spare)[0] != "t":
+            raise Failed(f"{point}: process {spare} does not stand")
+        os.kill(spare, signal.SIGKILL)
+        done = held.finish()
+        if done.returncode != 0:
+            raise Failed(f"{point}: {done.stderr}")
+        wait_until(f"{point}: death is told", lambda: common.stat_fields(spare)[0] == "Z" or "not yet")
+        bench.must("image", "verify", bench.image_path())
+        bench.forget_image()
+    target.moves()
+    check_result(target, expected, 0)
+    target.kill()
+
+
+def test_closing(bench):
+    expected, target = bench.expected(), Target(bench).start()
+    held = Held(bench, "capture.write", "checkpoint", "--pid", target.pid, "--to", bench.image_path(), "--leave-running")
+    theirs = {link for pid in common.processes_of(target.pid) for link, _ in common.fdinfo_of(pid).values()}
+    ours = {link for link, _ in common.fdinfo_of(held.process.pid).values()}
+    if "/dev/null" not in ours:
+        raise Failed(f"what is this: {ours}")
+    if kept := {link for link in theirs & ours if link != "/dev/null" and not link.startswith("anon_inode")}:
+        raise Failed(f"Baton still holds {kept}")
+    target.moves()
+    if held.finish().returncode != 0:
+        raise Failed("the checkpoint failed")
+    check_result(target, expected, 0)
+    target.kill()
+
+
+TESTS = {name[5:].replace("_", "-"): test for name, test in list(globals().items()) if name.startswith("test_")}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("test", choices=["capture", "restore", "death", "death-image"])
+    parser.add_argument("test", choices=TESTS)
     parser.add_argument("--baton", required=True)
     parser.add_argument("--target", required=True)
+    parser.add_argument("--user", action="store_true", help="as an ordinary user; restores are into a capsule then")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        print("SKIP: saving trees that Baton did not start and restoring them in place needs root")
+    if not arguments.user and os.geteuid() != 0:
+        print("SKIP: restoring in place needs root")
         return 77
-    tests = {"capture": test_capture, "restore": test_restore, "death": test_death, "death-image": test_death_image}
-    place = tempfile.mkdtemp(prefix="baton-faults-")
-    try:
-        tests[arguments.test](Bench(arguments, place))
-    except Failed as failure:
-        print(f"FAIL: {failure}")
-        return 1
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    return 0
+    return common.run_test(TESTS[arguments.test], arguments)
 
 
 if __name__ == "__main__":

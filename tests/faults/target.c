@@ -1,9 +1,15 @@
-// What the fault tests save: four threads that compute, one that sleeps, a child that waits on a pipe, all without
-// asking for memory once they are ready, so that maps, status and fdinfo stay as they are but for what others do to
-// them. Ends when the file argv[1]/go appears and writes the sum of a fixed computation to argv[1]/result.
+// What the fault tests save: threads that compute, that sleep and that wait in calls of every kind, a child that waits
+// on a pipe, memory enough for a shadow; all without asking for memory once they are ready, so that maps, status and
+// fdinfo stay as they are but for what others do to them. Ends when the file argv[1]/go appears, checks what only it
+// can see of itself, and writes the sum of a fixed computation to argv[1]/result; and to argv[1]/interrupts how often a
+// call failed with EINTR, though no signal with a handler was ever sent.
+//
+// argv[2], if there: how many more children it has, which do nothing and may be killed.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,19 +18,31 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { kThreads = 4, kRounds = 2000 };
+enum { kWorkers = 3, kRounds = 2000, kSignals = 64, kShared = 1 << 16, kPrivate = 16 << 20, kAltStack = 1 << 16 };
 
 static char go_path[4096];
-static volatile uint64_t steps[kThreads];
-static uint64_t sums[kThreads];
-static const struct timespec kShort = {0, 2000000};
+static volatile uint64_t steps[kWorkers];
+static uint64_t sums[kWorkers];
+static volatile long handled, interrupted, wrong;
+static const struct timespec kShort = {0, 2000000}, kTick = {0, 20000000};
 
 static int is_time_to_go(void) { return access(go_path, F_OK) == 0; }
+
+static void must(int good) {
+  if (!good) __atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+}
+static void note(long result) {
+  if (result < 0 && errno == EINTR) __atomic_add_fetch(&interrupted, 1, __ATOMIC_RELAXED);
+}
+
+// ---- threads ----
 
 // The same number however often it is stopped on the way: each round starts from where the last one ended.
 static void* compute(void* argument) {
@@ -37,7 +55,7 @@ static void* compute(void* argument) {
       x ^= x << 17;
     }
     ++steps[me];
-    nanosleep(&kShort, NULL);
+    note(nanosleep(&kShort, NULL));
   }
   sums[me] = x;
   return NULL;
@@ -46,11 +64,92 @@ static void* compute(void* argument) {
 static void* sleep_long(void* unused) {
   (void)unused;
   while (!is_time_to_go()) {
-    const struct timespec second = {1, 0};
-    nanosleep(&second, NULL);
+    const struct timespec tenth = {0, 100000000};
+    note(clock_nanosleep(CLOCK_MONOTONIC, 0, &tenth, NULL) == EINTR ? (errno = EINTR, -1) : 0);
   }
   return NULL;
 }
+
+// epoll_wait gives up with EINTR at any stop.
+static void* wait_for_nothing(void* unused) {
+  (void)unused;
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event event;
+  while (!is_time_to_go()) {
+    const int got = epoll_wait(epoll, &event, 1, 50);
+    note(got);
+    must(got == 0 || errno == EINTR);
+  }
+  close(epoll);
+  return NULL;
+}
+
+static void* wait_for_signal(void* unused) {
+  (void)unused;
+  sigset_t never;
+  sigemptyset(&never);
+  sigaddset(&never, SIGRTMAX);
+  while (!is_time_to_go()) {
+    const int got = sigtimedwait(&never, NULL, &kTick);
+    note(got);
+    must(got < 0 && (errno == EAGAIN || errno == EINTR));
+  }
+  return NULL;
+}
+
+// ---- what must stay as it is ----
+
+// As the kernel gives it: what glibc makes of it holds bytes that nobody set.
+struct inside {
+  uint64_t actions[kSignals + 1][4];
+  uint64_t mask, pending;
+  stack_t stack;
+  cpu_set_t cpus;
+};
+
+static void look(struct inside* seen) {
+  memset(seen, 0, sizeof *seen);
+  for (int i = 1; i <= kSignals; ++i) syscall(SYS_rt_sigaction, i, NULL, seen->actions[i], sizeof seen->mask);
+  syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &seen->mask, sizeof seen->mask);
+  syscall(SYS_rt_sigpending, &seen->pending, sizeof seen->pending);
+  sigaltstack(NULL, &seen->stack);
+  sched_getaffinity(0, sizeof seen->cpus, &seen->cpus);
+}
+
+static void handler(int number) {
+  (void)number;
+  __atomic_add_fetch(&handled, 1, __ATOMIC_RELAXED);
+}
+
+static void set_up_signals(void) {
+  static char stack[kAltStack];
+  const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+  sigaltstack(&alternate, NULL);
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK | SA_RESTART};
+  sigaddset(&action.sa_mask, SIGTERM);
+  sigaction(SIGUSR2, &action, NULL);
+  sigaction(SIGURG, &action, NULL);
+  sigaction(SIGALRM, &action, NULL);
+  signal(SIGHUP, SIG_IGN);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGUSR1);
+  sigaddset(&blocked, SIGRTMAX);
+  sigprocmask(SIG_BLOCK, &blocked, NULL);
+  raise(SIGUSR1);  // pending all the time
+}
+
+static void fill(unsigned char* memory, size_t size) {
+  for (size_t i = 0; i < size; ++i) memory[i] = (unsigned char)(i * 2654435761u >> 13);
+}
+static int is_filled(const unsigned char* memory, size_t size) {
+  for (size_t i = 0; i < size; ++i) {
+    if (memory[i] != (unsigned char)(i * 2654435761u >> 13)) return 0;
+  }
+  return 1;
+}
+
+// ---- processes ----
 
 static int serve(int in, int out) {
   char byte;
@@ -58,6 +157,14 @@ static int serve(int in, int out) {
     if (write(out, &byte, 1) != 1) return 1;
   }
   return 0;
+}
+
+static void make_spare_children(int count) {
+  for (int i = 0; i < count; ++i) {
+    if (fork() != 0) continue;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (1) pause();
+  }
 }
 
 static void publish(const char* dir, const char* name, const char* text) {
@@ -69,7 +176,7 @@ static void publish(const char* dir, const char* name, const char* text) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc < 2) return 2;
   snprintf(go_path, sizeof go_path, "%s/go", argv[1]);
   int there[2], back[2];
   if (pipe(there) || pipe(back)) return 2;
@@ -81,45 +188,51 @@ int main(int argc, char** argv) {
   }
   close(there[0]);
   close(back[1]);
+  make_spare_children(argc > 2 ? atoi(argv[2]) : 0);
   const int epoll = epoll_create1(EPOLL_CLOEXEC), event = eventfd(3, 0);
   const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
   const struct itimerspec hour = {{0, 0}, {3600, 0}};
   struct epoll_event watch = {.events = EPOLLIN, .data.u64 = 7};
   timerfd_settime(timer, 0, &hour, NULL);
   epoll_ctl(epoll, EPOLL_CTL_ADD, event, &watch);
-  sigset_t blocked;
-  sigemptyset(&blocked);
-  sigaddset(&blocked, SIGUSR1);
-  sigprocmask(SIG_BLOCK, &blocked, NULL);
-  raise(SIGUSR1);  // pending all the time
-  char* shared = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  memset(shared, 's', 1 << 16);
+  set_up_signals();
+  char* shared = mmap(NULL, kShared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  memset(shared, 's', kShared);
+  unsigned char* memory = mmap(NULL, kPrivate, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  fill(memory, kPrivate);
 
-  pthread_t threads[kThreads + 1];
-  for (int i = 0; i < kThreads; ++i) pthread_create(&threads[i], NULL, compute, (void*)(intptr_t)i);
-  pthread_create(&threads[kThreads], NULL, sleep_long, NULL);
-  for (int i = 0; i < kThreads; ++i) {
+  void* (*const bodies[])(void*) = {compute, compute, compute, sleep_long, wait_for_nothing, wait_for_signal};
+  enum { kThreads = sizeof bodies / sizeof *bodies };
+  pthread_t threads[kThreads];
+  for (int i = 0; i < kThreads; ++i) pthread_create(&threads[i], NULL, bodies[i], (void*)(intptr_t)i);
+  for (int i = 0; i < kWorkers; ++i) {
     while (steps[i] < 3) nanosleep(&kShort, NULL);
   }
+  static struct inside before, after;
+  look(&before);
   publish(argv[1], "ready", "");
   char byte = 'x';
   for (uint64_t turns = 0; !is_time_to_go(); ++turns) {
     if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1 || byte != 'x') return 3;
-    shared[turns % (1 << 16)] = 't';
-    nanosleep(&kShort, NULL);
+    shared[turns % kShared] = 't';
+    note(nanosleep(&kShort, NULL));
   }
-  for (int i = 0; i <= kThreads; ++i) pthread_join(threads[i], NULL);
+  for (int i = 0; i < kThreads; ++i) pthread_join(threads[i], NULL);
+  look(&after);
   close(there[1]);
   int status = -1;
   waitpid(child, &status, 0);
   uint64_t sum = 0;
-  for (int i = 0; i < kThreads; ++i) sum = sum * 31 + sums[i];
+  for (int i = 0; i < kWorkers; ++i) sum = sum * 31 + sums[i];
   uint64_t count = 0;
   const int ready = epoll_wait(epoll, &watch, 1, 0);
   const int read_back = read(event, &count, sizeof count) == (ssize_t)sizeof count;
-  char text[100];
-  snprintf(text, sizeof text, "%016lx child %d event %d %d %lu\n", (unsigned long)sum, status, ready, read_back,
-           (unsigned long)count);
+  char text[200];
+  snprintf(text, sizeof text, "%ld\n", interrupted);
+  publish(argv[1], "interrupts", text);
+  snprintf(text, sizeof text, "%016lx child %d event %d %d %lu memory %d handled %ld wrong %ld inside %s\n",
+           (unsigned long)sum, status, ready, read_back, (unsigned long)count, is_filled(memory, kPrivate), handled,
+           wrong, memcmp(&before, &after, sizeof before) == 0 ? "same" : "changed");
   publish(argv[1], "result", text);
   return 0;
 }

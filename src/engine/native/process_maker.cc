@@ -235,11 +235,7 @@ Result<uint64_t> ProcessMaker::SharedWithParent(const TreeStep& step) const {
 Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeRoot(pid_t number) {
   BATON_TRY(const pid_t host_pid, request_.spawner->SpawnStub(number));
   auto task = BlankTask::TakeStub(host_pid, number, boot_);
-  if (!task) {
-    kill(host_pid, SIGKILL);
-    waitpid(host_pid, nullptr, __WALL);  // ours to reap if it is our child or was seized already
-    return task;
-  }
+  if (!task) return task;
   if (outside_.group && group_of_roots_ == 0) {
     BATON_TRY(const int64_t group, (*task)->calls().Do("getpgid", SYS_getpgid, 0));
     group_of_roots_ = static_cast<pid_t>(group);

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ namespace {
 constexpr int64_t kNsPerSecond = 1'000'000'000;
 constexpr int64_t kNsPerMs = 1'000'000;
 constexpr size_t kMaskBytes = sizeof(uint64_t);
+constexpr int kSignals = 64;
 
 void WarnIfFailed(const RemoteCall& call, std::string_view what, pid_t tid) {
   if (call.result < 0)
@@ -104,11 +106,18 @@ namespace {
 Result<> RestoreActions(RemoteSyscalls& calls, const pb::ProcessRecord& record) {
   BATON_CHECKED(FailPoint("restore.actions"));
   calls.ResetArguments();
-  std::vector<RemoteCall> batch;
+  // The record leaves out what is as in a new process; what the stub inherited from us need not be.
+  std::map<int, std::array<uint64_t, 4>> actions;
+  for (int signal = 1; signal <= kSignals; ++signal) {
+    if (signal != SIGKILL && signal != SIGSTOP) actions[signal] = {};
+  }
   for (const pb::SignalActionRecord& action : record.actions()) {
-    const uint64_t words[] = {action.handler(), action.flags(), action.restorer(), action.mask()};
+    actions[action.signal()] = {action.handler(), action.flags(), action.restorer(), action.mask()};
+  }
+  std::vector<RemoteCall> batch;
+  for (const auto& [signal, words] : actions) {
     BATON_TRY(const RemotePtr<> at, calls.Put(std::as_bytes(std::span(words))));
-    batch.push_back({SYS_rt_sigaction, {static_cast<uint64_t>(action.signal()), at.value(), 0, kMaskBytes}});
+    batch.push_back({SYS_rt_sigaction, {static_cast<uint64_t>(signal), at.value(), 0, kMaskBytes}});
   }
   BATON_CHECKED(calls.Run(batch));
   for (const RemoteCall& call : batch) {

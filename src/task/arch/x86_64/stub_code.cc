@@ -1,6 +1,8 @@
 #include "task/arch/x86_64/stub_code.h"
 
+#include <sched.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <csignal>
@@ -49,7 +51,12 @@ class Assembler {
     Word32(value);
   }
   void Patch32(size_t at, uint32_t value) { std::memcpy(code_.data() + at, &value, sizeof value); }
-  void Patch8(size_t at, size_t value) { code_[at] = static_cast<std::byte>(value); }
+  // The last byte of a short jump stands at `at`.
+  void PatchJump(size_t at, size_t target) {
+    const auto distance = static_cast<ptrdiff_t>(target) - static_cast<ptrdiff_t>(at + 1);
+    BATON_CHECK(distance >= -128 && distance < 128);
+    code_[at] = static_cast<std::byte>(distance & 0xff);
+  }
   std::vector<std::byte> Take() { return std::move(code_); }
 
  private:
@@ -79,22 +86,14 @@ size_t EmitLoop(Assembler& code) {
   code.Bytes({0x4d, 0x8d, 0x64, 0x24, 0x40});  // lea r12, [r12+64]
   code.Bytes({0x4d, 0x8d, 0x6d, 0xff});        // lea r13, [r13-1]
   code.Bytes({0xeb, 0x00});                    // jmp loop
-  code.Patch8(code.here() - 1, (loop - code.here()) & 0xffU);
+  code.PatchJump(code.here() - 1, loop);
   return jump_out;
 }
 
-// Returns where the jump to the marker is to be patched.
-size_t EmitFork(Assembler& code) {
+void EmitCall(Assembler& code, uint32_t number, std::initializer_list<std::pair<Reg, uint32_t>> arguments) {
+  for (const auto& [reg, value] : arguments) code.MoveImmediate32(reg, value);
+  code.MoveImmediate32(kRax, number);
   code.Syscall();
-  code.Bytes({0x49, 0x89, 0xc5});  // mov r13, rax
-  code.Bytes({0x48, 0x89, 0xc1});  // mov rcx, rax
-  code.Bytes({0xe3, 0x02});        // jrcxz exit: over the next instruction
-  code.Bytes({0xeb, 0x00});        // jmp marker (patched)
-  const size_t jump_out = code.here() - 1;
-  code.MoveImmediate32(kRdi, 0);
-  code.MoveImmediate32(kRax, SYS_exit_group);
-  code.Syscall();
-  return jump_out;
 }
 
 void EmitMarker(Assembler& code) {
@@ -103,6 +102,29 @@ void EmitMarker(Assembler& code) {
   code.Bytes({0x44, 0x89, 0xf2});  // mov edx, r14d
   code.MoveImmediate32(kRax, SYS_tgkill);
   code.Syscall();
+}
+
+// The flags stay: whether a number is negative is told by its highest byte.
+void EmitShadow(Assembler& code, size_t marker) {
+  const auto jump_to_marker = [&] {
+    code.Bytes({0xe9});  // jmp rel32
+    code.Word32(static_cast<uint32_t>(marker - (code.here() + sizeof(uint32_t))));
+  };
+  EmitCall(code, SYS_clone, {{kRdi, CLONE_VM}, {kRsi, 0}, {kRdx, 0}, {kR10, 0}, {kR8, 0}});
+  code.Bytes({0x49, 0x89, 0xc5});  // mov r13, rax
+  code.Bytes({0x48, 0x89, 0xc1});  // mov rcx, rax
+  code.Bytes({0xe3, 0x00});        // jrcxz helper (patched)
+  const size_t to_helper = code.here() - 1;
+  code.Bytes({0x48, 0x0f, 0xc9});  // bswap rcx
+  code.Bytes({0x0f, 0xb6, 0xc9});  // movzx ecx, cl
+  code.Bytes({0xe3, 0x05});        // jrcxz: over the next instruction
+  jump_to_marker();                // there is no helper
+  code.Bytes({0x4c, 0x89, 0xef});  // mov rdi, r13
+  EmitCall(code, SYS_wait4, {{kRsi, 0}, {kRdx, __WALL}, {kR10, 0}});
+  jump_to_marker();
+  code.PatchJump(to_helper, code.here());
+  EmitCall(code, SYS_clone, {{kRdi, SIGCHLD}, {kRsi, 0}, {kRdx, 0}, {kR10, 0}, {kR8, 0}});
+  EmitCall(code, SYS_exit_group, {{kRdi, 0}});
 }
 
 void EmitHeal(Assembler& code, const HealPlan& plan) {
@@ -148,16 +170,16 @@ StubCode BuildStubCode(const HealPlan& plan) {
   code.Bytes({0});
   stub.loop = code.here();
   const size_t jump_out = EmitLoop(code);
-  stub.fork = code.here();
-  const size_t fork_out = EmitFork(code);
   stub.single = code.here();
   code.Syscall();
   code.Bytes({0x49, 0x89, 0xc5});  // mov r13, rax
-  code.Patch8(jump_out, code.here() - (jump_out + 1));
-  code.Patch8(fork_out, code.here() - (fork_out + 1));
+  code.PatchJump(jump_out, code.here());
+  const size_t marker = code.here();
   EmitMarker(code);
   stub.heal = code.here();
   EmitHeal(code, plan);
+  stub.shadow = code.here();
+  EmitShadow(code, marker);
   stub.bytes = code.Take();
   BATON_CHECK(stub.bytes.size() <= kStubCodeMaxBytes);
   return stub;
@@ -181,10 +203,9 @@ Registers EnterSingle(const Registers& base, RemotePtr<> code, const StubCode& s
   return registers;
 }
 
-Registers EnterFork(const Registers& base, RemotePtr<> code, const StubCode& stub, const RemoteCall& call,
-                    const Marker& marker) {
-  Registers registers = EnterSingle(base, code, stub, call, marker);
-  registers.raw.rip = (code + stub.fork).value();
+Registers EnterShadow(const Registers& base, RemotePtr<> code, const StubCode& stub, const Marker& marker) {
+  Registers registers = WithMarker(base, marker);
+  registers.raw.rip = (code + stub.shadow).value();
   return registers;
 }
 

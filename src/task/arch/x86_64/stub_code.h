@@ -7,7 +7,8 @@
 //   magic:   16 bytes that are never run: by them a later tracer knows what a dead one left
 //   loop:    rcx = r13; if rcx == 0 goto marker         r12 -> next RemoteCall, r13 = how many are left
 //            rax.. = [r12]; syscall; [r12+56] = rax; r12 += 64; r13 -= 1; goto loop
-//   fork:    syscall; r13 = rax; if rax != 0 goto marker; exit_group(0)      a new process without a tracer ends
+//   shadow:  r13 = clone(CLONE_VM); in the thread: wait4(r13), goto marker
+//                                   in the helper: clone(SIGCHLD); exit_group(0), in the shadow likewise
 //   single:  syscall; r13 = rax                          registers preset: one call without scratch memory
 //   marker:  tgkill(rbx, rbp, r14)                       a signal the target ignores: the stop in which we take over
 //   heal:    rt_sigprocmask(SIG_SETMASK, mask); munmap(scratch); all registers; jmp target
@@ -48,12 +49,12 @@ struct StubCode {
   std::vector<std::byte> bytes;
   size_t loop = 0;  // offsets of the entries
   size_t single = 0;
-  size_t fork = 0;
+  size_t shadow = 0;
   size_t heal = 0;  // the instruction after the marker's `syscall`: where we find the thread when its batch is done
 };
 
 // Upper bound of StubCode::bytes.
-inline constexpr size_t kStubCodeMaxBytes = 464;
+inline constexpr size_t kStubCodeMaxBytes = 576;
 
 StubCode BuildStubCode(const HealPlan& plan);
 
@@ -68,10 +69,9 @@ Registers EnterLoop(const Registers& base, RemotePtr<> code, const StubCode& stu
                     const Marker& marker);
 Registers EnterSingle(const Registers& base, RemotePtr<> code, const StubCode& stub, const RemoteCall& call,
                       const Marker& marker);
-// The same for a call that makes a process: the new one, should it ever run on by itself, ends.
-Registers EnterFork(const Registers& base, RemotePtr<> code, const StubCode& stub, const RemoteCall& call,
-                    const Marker& marker);
-// After EnterSingle or EnterFork came back: the system call's result.
+// Makes a helper that makes a shadow (shadow_process.h). Whatever of them runs on by itself ends.
+Registers EnterShadow(const Registers& base, RemotePtr<> code, const StubCode& stub, const Marker& marker);
+// After EnterSingle: the system call's result.
 int64_t SingleResult(const Registers& registers);
 
 // Offset of unused bytes in a vDSO image, enough for the code; aligned to 16. They are zero, or hold code that a tracer
