@@ -94,12 +94,52 @@ class Coverage(unittest.TestCase):
 
 
 class Lint(unittest.TestCase):
-    def test_dependency_command_drops_output_and_ccache(self):
-        command = ["/usr/bin/ccache", "/usr/bin/c++", "-Ix", "-MD", "-MT", "a.o", "-MF", "a.d", "-o", "a.o", "-c", "a.cc"]
-        self.assertEqual(["/usr/bin/c++", "-Ix", "a.cc", "-M"], lint.dependency_command(command))
+    @staticmethod
+    def source(path, options=("-Ix",)):
+        return lint.Source(path, "/usr/bin/c++", options, "/build", path + ".o")
+
+    def test_options_without_input_and_output(self):
+        words = ["-Ix", "-MD", "-MT", "a.o", "-MF", "a.d", "-o", "a.o", "-c", "a.cc"]
+        self.assertEqual(("-Ix",), lint.options_only(words, "a.cc"))
 
     def test_own_files(self):
-        self.assertEqual(["a.cc", "a.h"], lint.own_files("a.o: a.cc \\\n /usr/include/stdio.h a.h\n"))
+        self.assertEqual(["a.cc", "a.h"], lint.own_files(["a.h", "/usr/include/stdio.h", "a.cc"]))
+
+    def test_deps_without_what_is_out_of_date(self):
+        log = ("a.o: #deps 2, deps mtime 1 (VALID)\n    a.cc\n    a.h\n\nb.o: #deps 1, deps mtime 1 (STALE)\n    b.cc\n\n"
+               "c.o: #deps 1, deps mtime 1 (VALID)\n    c.cc\n")
+        self.assertEqual({"a.o": ["a.cc", "a.h"], "c.o": ["c.cc"]}, lint.deps_of_objects(log))
+
+    def test_batches_of_the_same_options_and_c_alone(self):
+        sources = [self.source("a.cc"), self.source("b.cc", ("-Iy",)), self.source("c.cc"), self.source("d.c"), self.source("e.c")]
+        self.assertEqual([["a.cc", "c.cc"], ["b.cc"], ["d.c"], ["e.c"]],
+                         [[source.path for source in batch] for batch in lint.batches(sources)])
+        many = [self.source(f"{i}.cc") for i in range(lint.BATCH + 1)]
+        self.assertEqual([lint.BATCH, 1], [len(batch) for batch in lint.batches(many)])
+
+    def unit_of(self, folder, texts):
+        for name, text in texts.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        return lint.Unit([self.source(os.path.join(folder, name)) for name in texts], folder)
+
+    def test_places_in_a_unit(self):
+        with tempfile.TemporaryDirectory() as folder:
+            unit = self.unit_of(folder, {"a.cc": "1\n2\n", "b.cc": "3"})
+            self.assertEqual(f"{folder}/a.cc:2:1: x\n{folder}/b.cc:1:1: y",
+                             unit.in_sources(f"{unit.path}:2:1: x\n{unit.path}:3:1: y"))
+
+    def test_files_that_cannot_be_compiled_together(self):
+        with tempfile.TemporaryDirectory() as folder:
+            unit = self.unit_of(folder, {"a.cc": "1\n2\n", "b.cc": "3"})
+            text = f"{unit.path}:3:5: error: redefinition of 'F'\n{unit.path}:1:1: note: here\n"
+            self.assertEqual(unit.sources[1:], unit.with_errors(text))
+            self.assertEqual(unit.sources, unit.with_errors("/x/c.h:3:5: error: what\n"))
+
+    def test_a_single_source_stays_where_it_is(self):
+        with tempfile.TemporaryDirectory() as folder:
+            unit = self.unit_of(folder, {"a.cc": "1\n"})
+            self.assertEqual((f"{folder}/a.cc", f"{folder}/a.cc:1: x"), (unit.path, unit.in_sources(f"{unit.path}:1: x")))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ TEST(PlanTree, Nothing) { EXPECT_TRUE(Planned({}).steps.empty()); }
 
 std::vector<pid_t> NumbersOf(const TreePlan& plan) {
   std::vector<pid_t> numbers;
+  numbers.reserve(plan.temporaries.size());
   for (const TemporaryProcess& temporary : plan.temporaries) numbers.push_back(temporary.pid);
   return numbers;
 }
