@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,11 +13,11 @@
 
 #include "base/file.h"
 #include "proc/process_files.h"
+#include "task/page_map.h"
 
 namespace baton {
 namespace {
 
-constexpr uint64_t kPage = 4096;
 constexpr std::string_view kHeader("SQLite format 3\0", 16);
 
 using Block = std::span<const std::byte>;
@@ -30,38 +29,17 @@ T At(Block block, size_t offset) {
   return value;
 }
 
-// Ranges of [start, end) that have pages: what was never touched is not to be touched now.
-Result<std::vector<std::pair<uint64_t, uint64_t>>> PagesThere(int pagemap, uint64_t start, uint64_t end) {
-  constexpr uint64_t kPresentOrSwapped = uint64_t{3} << 62U;
-  std::vector<std::pair<uint64_t, uint64_t>> ranges;
-  std::vector<uint64_t> entries(4096);
-  for (uint64_t at = start; at < end;) {
-    const size_t wanted = std::min<uint64_t>(entries.size(), (end - at) / kPage);
-    const ssize_t got =
-        pread(pagemap, entries.data(), wanted * sizeof(uint64_t), static_cast<off_t>(at / kPage * sizeof(uint64_t)));
-    if (const int error = errno; got <= 0) return ErrnoError(got == 0 ? ESRCH : error, "page map at {:#x}", at);
-    for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); ++i, at += kPage) {
-      if ((entries[i] & kPresentOrSwapped) == 0) continue;
-      if (!ranges.empty() && ranges.back().second == at) {
-        ranges.back().second = at + kPage;
-      } else {
-        ranges.emplace_back(at, at + kPage);
-      }
-    }
-  }
-  return ranges;
-}
-
 // Calls `look` with the private writable memory in blocks that overlap by 8 bytes: 16 bytes that begin at a multiple of
 // 8 are whole in one of them.
 Result<> ForEachBlock(const RemoteMemory& memory, const std::function<void(uint64_t address, Block block)>& look) {
   constexpr uint64_t kBlock = uint64_t{1} << 20;
   BATON_TRY(const std::vector<MapsEntry> mappings, ReadMaps(memory.pid()));
-  BATON_TRY(const UniqueFd pagemap, OpenFile(fmt::format("/proc/{}/pagemap", memory.pid()), O_RDONLY));
+  BATON_TRY(const PageMap map, PageMap::Open(memory.pid()));
   std::vector<std::byte> buffer(kBlock + sizeof(uint64_t));
   for (const MapsEntry& mapping : mappings) {
     if (!mapping.read || !mapping.write || mapping.shared) continue;
-    BATON_TRY(const auto ranges, PagesThere(pagemap.get(), mapping.start, mapping.end));
+    // What was never touched is not to be touched now.
+    BATON_TRY(const auto ranges, map.Scan(mapping.start, mapping.end, PageMap::Want::kPrivate));
     for (const auto& [start, end] : ranges) {
       for (uint64_t at = start; at < end; at += kBlock) {
         const std::span<std::byte> block = std::span(buffer).first(std::min<uint64_t>(end - at, buffer.size()));

@@ -41,13 +41,13 @@ def case_failure_of_baton(sandbox):  # as root, too
 
 
 TRAPS = """
-import signal, sys
+import os, signal
 def leave(number, frame):
-    print("got", signal.Signals(number).name, flush=True)
-    sys.exit(5)
+    os.write(1, b"got %s\\n" % signal.Signals(number).name.encode())
+    os._exit(5)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, leave)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while True:
     signal.pause()
 """
@@ -120,6 +120,20 @@ def case_rest_that_ends_is_not_waited_for(sandbox):
     began = time.monotonic()
     sandbox.call("run", "--", "sh", "-c", "sleep 1000 & exit 4", code=4)
     check(time.monotonic() - began < 4, "SIGTERM has not ended the rest")
+
+
+def case_init_is_killed_from_outside(sandbox):
+    """No end of the job: Baton failed, says so, and the run can be resumed."""
+    keeper = ready(sandbox.start("--name", "job", "--", "/usr/bin/python3", "-c", TRAPS))
+    sandbox.checkpoint()
+    init = descendants(keeper.process.pid)[0]
+    os.kill(init, signal.SIGKILL)
+    keeper.ends_with(125)
+    check("init" in keeper.err and "--resume job" in keeper.err, keeper.err)
+    check(sandbox.show()["state"] == "failed", f"{sandbox.show()}")
+    keeper = sandbox.resume()
+    keeper.signal(signal.SIGTERM)
+    keeper.ends_with(5)
 
 
 def case_keeper_dies_and_all_with_it(sandbox):  # as root, too

@@ -1,4 +1,4 @@
-#include "engine/native/page_map.h"
+#include "task/page_map.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>

@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "engine/native/page_range.h"
+#include "task/page_range.h"
 
 namespace baton {
 

@@ -1,4 +1,4 @@
-#include "engine/native/page_map.h"
+#include "task/page_map.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
