@@ -22,8 +22,7 @@ std::optional<struct stat> FindProgram(const std::string& program) {
   const char* path = std::getenv("PATH");
   std::istringstream directories(path == nullptr ? "/bin:/usr/bin" : path);
   for (std::string directory; std::getline(directories, directory, ':');) {
-    const std::string prefix = directory.empty() ? "." : directory;
-    if (auto found = Executable(prefix + "/" + program)) return found;
+    if (auto found = Executable(fmt::format("{}/{}", directory.empty() ? "." : directory, program))) return found;
   }
   return {};
 }

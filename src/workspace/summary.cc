@@ -29,6 +29,7 @@ class Sizes {
 
   std::string Largest() const {
     std::vector<std::pair<uint64_t, std::string>> sorted;
+    sorted.reserve(by_top_.size());
     for (const auto& [path, bytes] : by_top_) sorted.emplace_back(bytes, path);
     std::ranges::sort(sorted, std::greater{});
     sorted.resize(std::min(sorted.size(), kLargestNamed));

@@ -92,12 +92,12 @@ Result<bool> FrozenUnit::AddTask(FrozenProcess& process, pid_t tid) {
   writes_.LetEnd(process.pid, tid);
   auto outcome = StopTask(process.pid, task, clock_);
   if (!outcome) {
-    unstopped_.push_back(std::move(task));
+    unstopped_.push_back(task);
     return outcome.Fail();
   }
   if (*outcome == StopOutcome::kExitedLeader) process.leader_exited = true;
   if (*outcome != StopOutcome::kStopped) return false;
-  process.tasks.push_back(std::move(task));
+  process.tasks.push_back(task);
   return true;
 }
 

@@ -94,7 +94,8 @@ const OptionRule* FindRule(std::span<const OptionRule> more, std::span<const Opt
 
 Result<> CaptureFilter(int fd, pb::SocketOptions& options) {
   socklen_t instructions = 0;
-  const int counted = getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, nullptr, &instructions);
+  sock_filter unused{};  // only counted: the length is 0
+  const int counted = getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, &unused, &instructions);
   const int error = errno;
   options.set_filter_locked(GetInt(fd, SO_LOCK_FILTER) != 0);
   if (counted != 0 && error == EACCES) {

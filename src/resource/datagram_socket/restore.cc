@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <tuple>
 
 #include "base/log.h"
 #include "resource/common/inet_address.h"
@@ -69,7 +70,7 @@ class Restorer {
       BATON_CHECKED(ConnectTo(own, datagram.source()));
       auto sent = SendFrom(datagram, LocalInetAddress(own), message);
       const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
-      connect(own, &nobody, sizeof nobody);
+      std::ignore = connect(own, &nobody, sizeof nobody);
       if (!sent) {
         BATON_LOG(kWarn, "a datagram of {} bytes from {} is dropped: {}", datagram.content().size(),
                   ShowInetAddress(datagram.source()), sent.error().ToString());

@@ -43,7 +43,7 @@ bool IsTerminal(unsigned major_number) {
 }
 
 Result<pb::DevicePayload> Parse(std::string_view payload) {
-  BATON_TRY(const auto message, ParsePayload<pb::DevicePayload>(payload, kName));
+  BATON_TRY(auto message, ParsePayload<pb::DevicePayload>(payload, kName));
   if (FindByName(message.name()) == nullptr) {
     return MakeError(ErrorCode::kCorrupt, "device \"{}\" is not one that is saved", message.name());
   }

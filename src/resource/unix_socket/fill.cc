@@ -13,7 +13,6 @@
 namespace baton {
 namespace {
 
-constexpr size_t kMaxFiles = 253;  // SCM_MAX_FD
 constexpr int kSoBufLock = 72;
 constexpr int kLargeBuffer = 1 << 29;  // the kernel takes its own limit instead
 
