@@ -146,12 +146,12 @@ Result<RunRequest> RequestOf(const RunFlags& flags, const GlobalOptions& globals
 }
 
 Result<int> Run(const RunFlags& flags, const GlobalOptions& globals) {
-  BATON_TRY(RunRequest request, RequestOf(flags, globals));
+  BATON_TRY(const RunRequest request, RequestOf(flags, globals));
   if (request.spec.argv_size() > 0) {
     const std::string note = SetuidNote(request.spec.argv(0));
     if (!note.empty()) std::cerr << "baton: " << note << '\n';
   }
-  BATON_TRY(const JobEnd end, RunJob(std::move(request)));
+  BATON_TRY(const JobEnd end, RunJob(request));
   if (!end.note.empty()) std::cerr << "baton: " << end.note << '\n';
   return end.exit_code;
 }

@@ -29,6 +29,7 @@ Result<> NoteOwners(pb::RunRecord* record, pid_t init_pid) {
 }
 
 void RemoveEmptyRun(const StatePaths& paths, const std::string& name) {
+  rmdir(paths.tmp_dir(name).c_str());
   unlink(paths.lock(name).c_str());
   rmdir(paths.run_dir(name).c_str());
 }

@@ -189,7 +189,7 @@ Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record
 
 }  // namespace
 
-Result<JobEnd> ResumeJob(RunRequest request) {
+Result<JobEnd> ResumeJob(const RunRequest& request) {
   const std::string& name = request.spec.name();
   BATON_CHECKED(CheckRunName(name));
   const bool was_known = std::ranges::binary_search(ListRuns(request.paths).value_or(std::vector<std::string>{}), name);

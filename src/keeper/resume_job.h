@@ -9,6 +9,6 @@
 
 namespace baton {
 
-Result<JobEnd> ResumeJob(RunRequest request);
+Result<JobEnd> ResumeJob(const RunRequest& request);
 
 }  // namespace baton

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "keeper/job_parts.h"
@@ -54,21 +56,18 @@ Result<> CheckWorkspaceOf(const StatePaths& paths, const pb::RunRecord& record) 
   return {};
 }
 
-// The store may hold checkpoints of a job of this name: those of an ended one are dropped, others only if asked.
-Result<> ClearStore(const RunRequest& request, const pb::RunRecord& record) {
+// The store may hold checkpoints of a job of this name: those of an ended one may be dropped, others only if asked.
+Result<> CheckStore(const RunRequest& request, const pb::RunRecord& record) {
   const std::string& name = record.spec().name();
-  const DirectoryStore store(record.store_dir());
-  BATON_TRY(const auto numbers, store.List(name));
-  if (numbers.empty()) return {};
+  BATON_TRY(const auto numbers, DirectoryStore(record.store_dir()).List(name));
+  if (numbers.empty() || request.replace) return {};
   const auto before = LoadRunRecord(request.paths, name);
   const bool over = before && before->state() == pb::RunRecord::ENDED && before->store_dir() == record.store_dir();
-  if (!over && !request.replace) {
-    return MakeError(ErrorCode::kConflict,
-                     "{} has checkpoint {} of a job named '{}': go on with it by `baton run --resume {}`, give another "
-                     "--name, or drop it with --replace",
-                     record.store_dir(), numbers.back(), name, name);
-  }
-  return RemoveDirectory(record.store_dir() + "/" + name);
+  if (over) return {};
+  return MakeError(ErrorCode::kConflict,
+                   "{} has checkpoint {} of a job named '{}': go on with it by `baton run --resume {}`, give another "
+                   "--name, or drop it with --replace",
+                   record.store_dir(), numbers.back(), name, name);
 }
 
 CommandLine CommandOf(const pb::JobSpec& spec) {
@@ -91,17 +90,32 @@ Result<> NoteFailure(Keeper* keeper, const std::string& why) {
   return keeper->SaveRecord();
 }
 
-Result<JobEnd> StartFresh(RunRequest request) {
-  if (request.spec.argv().empty()) return MakeError(ErrorCode::kInvalidArgument, "no command given");
-  BATON_TRY(NamedRun run, TakeRunName(request.paths, request.spec.name(), request.spec.argv(0), request.replace));
+// Runs the command to its end. REQUIRES: `keeper` is new.
+Result<JobEnd> StartProgram(const RunRequest& request, Keeper* keeper) {
+  auto root = keeper->capsule().SpawnCommand(CommandOf(keeper->record().spec()));
+  if (!root) {
+    BATON_CHECKED(NoteFailure(keeper, root.error().ToString()));
+    if (auto end = NotStarted(root.error())) return *end;
+    return root.Fail();
+  }
+  keeper->record().set_job_pid(root->host_pid);
+  BATON_CHECKED(keeper->SaveRecord());
+  BATON_TRY(auto checkpointer, StoreCheckpointer::Create(keeper, request.paths, {}));
+  BATON_CHECKED(keeper->UseCheckpointer(std::move(checkpointer), keeper->record().spec().every_ms()));
+  return keeper->Run();
+}
+
+// All that may be refused comes before what an older run of the name has left is dropped.
+Result<JobEnd> StartNamed(const RunRequest& request, NamedRun run) {
   BATON_TRY(pb::RunRecord record, NewRecord(request, run.name));
   BATON_TRY(JobLock store_lock, JobLock::Take(record.store_dir(), run.name));
-  BATON_CHECKED(ClearStore(request, record));
+  BATON_CHECKED(CheckStore(request, record));
   if (record.spec().files() == pb::JobSpec::WORK) BATON_CHECKED(FreshTmp(request.paths.tmp_dir(run.name)));
   BATON_CHECKED(CheckWorkspaceOf(request.paths, record));
   BATON_TRY(UniqueFd signals, TakeSignals());
   BATON_TRY(JobLog log, JobLog::Open(record.output_path(), 0));
   BATON_TRY(Capsule capsule, Capsule::Create(CapsuleOptionsFor(request.paths, record, log)));
+  BATON_CHECKED(RemoveDirectory(record.store_dir() + "/" + run.name));
   BATON_CHECKED(NoteOwners(&record, capsule.init_pid()));
   BATON_CHECKED(SaveRunRecord(request.paths, record));
   BATON_TRY(auto keeper, Keeper::Create({.paths = request.paths,
@@ -111,24 +125,28 @@ Result<JobEnd> StartFresh(RunRequest request) {
                                          .record = std::move(record),
                                          .log = std::move(log),
                                          .capsule = std::move(capsule)}));
-  auto root = keeper->capsule().SpawnCommand(CommandOf(keeper->record().spec()));
-  if (!root) {
-    BATON_CHECKED(NoteFailure(keeper.get(), root.error().ToString()));
-    if (auto end = NotStarted(root.error())) return *end;
-    return root.Fail();
-  }
-  keeper->record().set_job_pid(root->host_pid);
-  BATON_CHECKED(keeper->SaveRecord());
-  BATON_TRY(auto checkpointer, StoreCheckpointer::Create(keeper.get(), request.paths, {}));
-  BATON_CHECKED(keeper->UseCheckpointer(std::move(checkpointer), keeper->record().spec().every_ms()));
-  return keeper->Run();
+  return StartProgram(request, keeper.get());
+}
+
+bool IsRun(const StatePaths& paths, const std::string& name) {
+  return std::ranges::binary_search(ListRuns(paths).value_or(std::vector<std::string>{name}), name);
+}
+
+Result<JobEnd> StartFresh(const RunRequest& request) {
+  if (request.spec.argv().empty()) return MakeError(ErrorCode::kInvalidArgument, "no command given");
+  BATON_TRY(NamedRun run, TakeRunName(request.paths, request.spec.name(), request.spec.argv(0), request.replace));
+  const std::string name = run.name;
+  auto ended = StartNamed(request, std::move(run));
+  // What was refused leaves no run behind, and its name free.
+  if (!ended && !IsRun(request.paths, name)) RemoveEmptyRun(request.paths, name);
+  return ended;
 }
 
 }  // namespace
 
-Result<JobEnd> RunJob(RunRequest request) {
-  if (request.resume) return ResumeJob(std::move(request));
-  return StartFresh(std::move(request));
+Result<JobEnd> RunJob(const RunRequest& request) {
+  if (request.resume) return ResumeJob(request);
+  return StartFresh(request);
 }
 
 }  // namespace baton

@@ -12,6 +12,6 @@
 
 namespace baton {
 
-Result<JobEnd> RunJob(RunRequest request);
+Result<JobEnd> RunJob(const RunRequest& request);
 
 }  // namespace baton

@@ -44,6 +44,7 @@ std::vector<OpenFileHint> HintsOf(const std::vector<UnitCapture::WrittenFile>& w
     hint->second.append_only = hint->second.append_only && file.append;
   }
   std::vector<OpenFileHint> list;
+  list.reserve(hints.size());
   for (const auto& [key, hint] : hints) list.push_back(hint);
   return list;
 }
@@ -51,6 +52,7 @@ std::vector<OpenFileHint> HintsOf(const std::vector<UnitCapture::WrittenFile>& w
 void NoteOutside(const std::vector<UnitCapture::WrittenFile>& written, pb::CheckpointRecord* record) {
   constexpr int kMost = 100;
   std::vector<std::string> paths;
+  paths.reserve(written.size());
   for (const UnitCapture::WrittenFile& file : written) paths.push_back(file.path);
   for (const std::string& path : OutsideWorkspace(record->spec(), paths)) {
     if (record->note().written_outside_size() < kMost) record->mutable_note()->add_written_outside(path);
@@ -139,6 +141,7 @@ void StoreCheckpointer::Finish() {
 
 // A step on the helper thread is over (or is waited for).
 Result<> StoreCheckpointer::OnBackground() {
+  if (!busy()) return {};
   auto outcome = background_.Take();
   if (outcome && !current_->captured) {
     const SignalsBlocked while_it_stands = SignalsBlocked::Stops();
@@ -196,6 +199,7 @@ Result<> StoreCheckpointer::NoteCaptured(Current& current) {
     return current.workspace->FinalPass(HintsOf(written));
   }
   std::vector<HostFile> files;
+  files.reserve(written.size());
   for (const auto& file : written) files.push_back({.path = file.path, .append_only = file.append && !file.mapped});
   BATON_TRY(*current.record.mutable_host_files(), RecordHostFiles(files));
   return {};
@@ -252,6 +256,8 @@ void StoreCheckpointer::Conclude(Result<> outcome) {
   const std::unique_ptr<Current> ended = std::move(current_);
   ended->capture.reset();
   if (!outcome) {
+    ended->workspace.reset();
+    ended->place.reset();  // nothing is left of it when they hear
     ended->done(Result<pb::CheckpointNote>(std::move(outcome.error())));
     return;
   }

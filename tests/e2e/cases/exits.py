@@ -38,6 +38,8 @@ def case_failure_of_baton(sandbox):  # as root, too
         text = sandbox.refuses("run", *words, code=125)
         check(named in text, f"the error does not say {named}: {text}")
     check(sandbox.json("ps") == [], "a run that was refused is left behind")
+    left = list((sandbox.base / "state" / "runs").iterdir())
+    check(left == [], f"left in the state directory: {left}")
 
 
 TRAPS = """

@@ -189,6 +189,9 @@ def case_names(sandbox):
     for state in ("state", "other-state"):  # where it is known, and where only the store knows it
         text = sandbox.refuses("run", "--store", sandbox.store, "--name", "job", "--", "true", state=state)
         check("--resume job" in text and "--replace" in text, text)
+    (sandbox.work / "file").write_text("0123456789")
+    sandbox.refuses("run", "--store", sandbox.store, "--name", "job", "--replace", "--workspace-limit", "5", "--", "true")
+    check(list((sandbox.store / "job").glob("checkpoint-*")), "what was refused has dropped the checkpoints")
     sandbox.call("run", "--store", sandbox.store, "--name", "job", "--replace", "--", "true")
     check(not list((sandbox.store / "job").glob("checkpoint-*")), "checkpoints of the replaced job stay")
 
