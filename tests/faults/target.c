@@ -25,12 +25,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kWorkers = 3, kRounds = 2000, kSignals = 64, kShared = 1 << 16, kPrivate = 16 << 20, kAltStack = 1 << 16 };
+enum { kWorkers = 3, kRounds = 300, kSignals = 64, kShared = 1 << 16, kPrivate = 16 << 20, kAltStack = 1 << 16 };
 
 static char go_path[4096];
 static volatile uint64_t steps[kWorkers];
 static uint64_t sums[kWorkers];
-static volatile long handled, interrupted, wrong;
+static volatile long handled, interrupted, wrong, started;
 static const struct timespec kShort = {0, 2000000}, kTick = {0, 20000000};
 
 static int is_time_to_go(void) { return access(go_path, F_OK) == 0; }
@@ -44,9 +44,13 @@ static void note(long result) {
 
 // ---- threads ----
 
+// A new thread blocks all signals until it is here.
+static void start(void) { __atomic_add_fetch(&started, 1, __ATOMIC_RELAXED); }
+
 // The same number however often it is stopped on the way: each round starts from where the last one ended.
 static void* compute(void* argument) {
   const int me = (int)(intptr_t)argument;
+  start();
   uint64_t x = 88172645463325252ULL + (uint64_t)me;
   for (uint64_t round = 0; round < kRounds || !is_time_to_go(); ++round) {
     for (int i = 0; i < 500 && round < kRounds; ++i) {
@@ -63,6 +67,7 @@ static void* compute(void* argument) {
 
 static void* sleep_long(void* unused) {
   (void)unused;
+  start();
   while (!is_time_to_go()) {
     const struct timespec tenth = {0, 100000000};
     note(clock_nanosleep(CLOCK_MONOTONIC, 0, &tenth, NULL) == EINTR ? (errno = EINTR, -1) : 0);
@@ -75,6 +80,7 @@ static void* wait_for_nothing(void* unused) {
   (void)unused;
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event;
+  start();
   while (!is_time_to_go()) {
     const int got = epoll_wait(epoll, &event, 1, 50);
     note(got);
@@ -89,6 +95,7 @@ static void* wait_for_signal(void* unused) {
   sigset_t never;
   sigemptyset(&never);
   sigaddset(&never, SIGRTMAX);
+  start();
   while (!is_time_to_go()) {
     const int got = sigtimedwait(&never, NULL, &kTick);
     note(got);
@@ -205,6 +212,7 @@ int main(int argc, char** argv) {
   enum { kThreads = sizeof bodies / sizeof *bodies };
   pthread_t threads[kThreads];
   for (int i = 0; i < kThreads; ++i) pthread_create(&threads[i], NULL, bodies[i], (void*)(intptr_t)i);
+  while (started < kThreads) nanosleep(&kShort, NULL);
   for (int i = 0; i < kWorkers; ++i) {
     while (steps[i] < 3) nanosleep(&kShort, NULL);
   }
