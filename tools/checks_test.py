@@ -8,6 +8,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import check_coverage  # noqa: E402
 import check_deps  # noqa: E402
+import check_docs  # noqa: E402
 import check_sizes  # noqa: E402
 import check_words  # noqa: E402
 import lint  # noqa: E402
@@ -140,6 +141,23 @@ class Lint(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             unit = self.unit_of(folder, {"a.cc": "1\n"})
             self.assertEqual((f"{folder}/a.cc", f"{folder}/a.cc:1: x"), (unit.path, unit.in_sources(f"{unit.path}:1: x")))
+
+
+class Docs(unittest.TestCase):
+    HELP = {(): "--state-dir DIR", ("run",): "--name NAME  -o,--format F", ("image", "show"): "--json"}
+
+    def problems(self, text):
+        return list(check_docs.problems_of(os.path.join(check_docs.ROOT, "X.md"), text, "  test   all\n", self.HELP.get))
+
+    def test_true_ones_pass(self):
+        self.assertEqual([], self.problems("`./dev test` `./dev help` [x](README.md#top) [y](https://a.b/c) `tools/check_docs.py`\n"
+                                           "```\nbaton run --name=a -o json -- ls --color  # --none\n"
+                                           "baton --state-dir /d image show --json d | jq --raw\n```\n"))
+
+    def test_what_does_not_exist_is_found(self):
+        for text in ("`./dev prove`", "`baton walk`", "`baton run --nam x`", "`baton image sho`", "[a](no.md)", "`docs/no.md`",
+                     "```\nbaton run -x\n```"):
+            self.assertEqual(1, len(self.problems(text + "\n")), text)
 
 
 if __name__ == "__main__":
