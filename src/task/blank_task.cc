@@ -139,6 +139,8 @@ Result<std::unique_ptr<BlankTask>> BlankTask::Adopt(BlankTask& maker, RemoteCall
   return std::unique_ptr<BlankTask>(new BlankTask(*host, std::move(memory), maker.calls().site(), maker.base_, marker));
 }
 
+Result<> BlankTask::SuspendSeccomp() { return SetOptions(host_tid(), kOptions | kSuspendSeccomp); }
+
 Result<> BlankTask::Exit(int status) {
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   if (signal == 0) {

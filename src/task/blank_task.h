@@ -47,6 +47,9 @@ class BlankTask {
   const Registers& base() const { return base_; }
   const Marker& marker() const { return marker_; }
 
+  // What it installs from here on does not look at the calls that are still made in it. See ptrace.h.
+  Result<> SuspendSeccomp();
+
   // Lets it end with this wait status and waits until it is dead. Its parent stub never waits, so it stays a zombie.
   Result<> Exit(int status);
 

@@ -155,4 +155,20 @@ Result<__ptrace_rseq_configuration> GetRseqConfiguration(pid_t tid) {
   return configuration;
 }
 
+Result<std::optional<std::vector<sock_filter>>> GetSeccompFilter(pid_t tid, uint64_t index) {
+  constexpr const char* kWhat = "get seccomp filter";
+  auto count = Ptrace(PTRACE_SECCOMP_GET_FILTER, tid, index, nullptr, kWhat);
+  if (!count && count.error().saved_errno() == ENOENT) return std::nullopt;
+  if (!count) return count.Fail();
+  std::vector<sock_filter> program(static_cast<size_t>(*count));
+  BATON_CHECKED(Ptrace(PTRACE_SECCOMP_GET_FILTER, tid, index, program.data(), kWhat));
+  return program;
+}
+
+Result<uint64_t> GetSeccompFilterFlags(pid_t tid, uint64_t index) {
+  uint64_t metadata[2] = {index, 0};  // struct seccomp_metadata of <linux/ptrace.h>, which clashes with <sys/ptrace.h>
+  BATON_CHECKED(Ptrace(PTRACE_SECCOMP_GET_METADATA, tid, sizeof metadata, metadata, "get seccomp flags"));
+  return metadata[1];
+}
+
 }  // namespace baton

@@ -2,12 +2,14 @@
 // Errors: ESRCH (the task died, or is not stopped) is kTaskGone; everything else as ErrnoError.
 #pragma once
 
+#include <linux/filter.h>
 #include <sys/ptrace.h>
 #include <sys/types.h>
 
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -45,5 +47,13 @@ Result<> SetRegisterSet(pid_t tid, int type, std::span<const std::byte> bytes);
 
 // Where the task registered restartable sequences; rseq_abi_pointer is 0 if it did not (Linux 5.13).
 Result<__ptrace_rseq_configuration> GetRseqConfiguration(pid_t tid);
+
+// PTRACE_O_SUSPEND_SECCOMP: while it is set, whatever the task has installed does not look at its system calls. To be
+// set, it needs CAP_SYS_ADMIN outside all user namespaces, and a tracer without seccomp of its own; else EPERM.
+inline constexpr uint64_t kSuspendSeccomp = uint64_t{1} << 21U;
+// The task's `index`th seccomp filter, 0 the oldest; none if it has no such. Under the same conditions (EACCES).
+Result<std::optional<std::vector<sock_filter>>> GetSeccompFilter(pid_t tid, uint64_t index);
+// What of SECCOMP_FILTER_FLAG_* the kernel keeps for a filter.
+Result<uint64_t> GetSeccompFilterFlags(pid_t tid, uint64_t index);
 
 }  // namespace baton

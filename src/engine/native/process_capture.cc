@@ -12,6 +12,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "engine/native/credentials.h"
+#include "engine/native/seccomp.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
 
@@ -174,11 +175,7 @@ Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid) {
   }
   for (const FrozenTask& task : process.tasks) {
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
-    if (status.seccomp != 0) {
-      return MakeError(ErrorCode::kNotSupported,
-                       "process {} ({}) has a seccomp {}: our system calls in it would kill it; start it without",
-                       process.pid, status.name, status.seccomp == 1 ? "strict mode" : "filter");
-    }
+    BATON_CHECKED(SuspendSeccomp(status, task.tid));
     if (!task.registers.Is64Bit()) {
       return MakeError(ErrorCode::kNotSupported, "process {} ({}) is a 32-bit program: only 64-bit ones can be saved",
                        process.pid, status.name);

@@ -1,4 +1,4 @@
-// One frozen process: everything about it that is read from outside. Nothing here touches it.
+// One frozen process: everything about it that is read from outside. Nothing here changes it; its seccomp is suspended.
 #pragma once
 
 #include <sys/types.h>
@@ -12,7 +12,7 @@
 
 namespace baton {
 
-// kNotSupported, naming the process, for what cannot be saved: seccomp, 32-bit tasks, other namespaces than
+// kNotSupported, naming the process, for what cannot be saved: 32-bit tasks, other namespaces than
 // `root_pid`'s, shared address spaces or descriptor tables with another process.
 Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid);
 

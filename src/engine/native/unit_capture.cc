@@ -16,6 +16,7 @@
 #include "engine/native/machine.h"
 #include "engine/native/process_capture.h"
 #include "engine/native/record_names.h"
+#include "engine/native/seccomp.h"
 #include "engine/native/thread_capture.h"
 #include "proc/process_files.h"
 
@@ -212,6 +213,7 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
     BATON_TRY(const BorrowedTask::Thread borrowed, DescribeForBorrowing(leader, status, task));
     thread.set_tid(borrowed.marker.ns_tid);
+    BATON_CHECKED(CaptureSeccomp(status, task.tid, record, thread));
     std::optional<BorrowedTask> visit;
     BATON_CHECKED(BorrowedTask::Borrow(visit, memory, place, borrowed));
     BATON_CHECKED(CaptureInsideThread(visit->calls(), thread));
@@ -232,7 +234,7 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
 // Without one its memory is copied in the pause. A subreaper of the unit (known by now: parents come first) would be
 // given the shadow as a child.
 void NativeCapture::MakeShadow(BorrowedTask& leader, const Marker& marker, pid_t pid, const ProcStatus& status) {
-  if (request_.ends_with_kill || !CopiedPages::WorthShadow(status)) return;
+  if (request_.ends_with_kill || status.seccomp != 0 || !CopiedPages::WorthShadow(status)) return;
   if (std::ranges::any_of(processes_, [](const pb::ProcessRecord& process) { return process.subreaper(); })) return;
   auto shadow = ShadowProcess::Make(leader.calls(), marker);
   if (!shadow) {

@@ -14,6 +14,7 @@
 #include "engine/native/interrupted_call.h"
 #include "engine/native/job_control.h"
 #include "engine/native/machine.h"
+#include "engine/native/seccomp.h"
 #include "engine/native/thread_capture.h"
 #include "engine/native/thread_restore.h"
 #include "proc/process_files.h"
@@ -151,6 +152,7 @@ Result<> NativeRestore::FinishProcess(Member& member) {
   for (const pb::ProcessRecord& child : image_.processes) {
     if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(TakeStopAgain(leader.calls(), child));
   }
+  BATON_CHECKED(RestoreSeccomp(member.threads, record));
   for (size_t i = 0; i < member.threads.size(); ++i) {
     BATON_CHECKED(DropPending(*member.threads[i]));
     BATON_CHECKED(RestoreCredentials(*member.threads[i], record, record.threads(static_cast<int>(i))));
