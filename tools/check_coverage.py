@@ -52,6 +52,8 @@ def row_problems(bullet, cell, tests, skipped):
         return [f"\"{bullet}\" names no test"]
     problems = []
     for pattern in patterns:
+        if ".root." in pattern and os.geteuid() != 0:
+            continue  # a build of an ordinary user's has no such tests
         found = {name for name in tests if fnmatch.fnmatchcase(name, pattern)}
         if not found:
             problems.append(f"there is no test `{pattern}`")

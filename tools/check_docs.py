@@ -52,8 +52,10 @@ def dev_problem(words, help_text):
 
 def baton_problems(words, help_of):
     """help_of(subcommand words) -> help text, or None if there is no such command."""
-    path = []
-    for word in words:
+    path, rest = [], list(words)
+    while len(rest) > 1 and rest[0].startswith("--"):  # global options: `--state-dir DIR`
+        del rest[:1 if "=" in rest[0] else 2]
+    for word in rest:
         if not re.fullmatch(r"[a-z]+", word) or (path and path[-1] not in GROUPS):
             break
         path.append(word)
@@ -61,7 +63,7 @@ def baton_problems(words, help_of):
     if known is None:
         return [f"`baton {' '.join(path)}` is no command"]
     flags = {flag for word in words for flag in FLAG.findall(word.split("=")[0])}
-    known += help_of(()) or ""
+    known += "\n" + (help_of(()) or "")
     return [f"`baton {' '.join(path)}` has no {flag}" for flag in sorted(flags)
             if not re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", known)]
 

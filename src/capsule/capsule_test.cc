@@ -99,9 +99,6 @@ struct RunOutcome {
 
 class CapsuleTest : public ::testing::TestWithParam<As> {
  protected:
-  void SetUp() override {
-    if (GetParam() == As::kRoot && geteuid() != 0) GTEST_SKIP() << "needs root";
-  }
   static CapsuleOptions Options() { return {.user_namespace = GetParam() == As::kUser}; }
   void InChild(const std::function<void()>& body) { RunAs(GetParam(), body); }
 
@@ -129,6 +126,9 @@ class CapsuleTest : public ::testing::TestWithParam<As> {
     return outcome;
   }
 };
+
+class UserCapsuleTest : public CapsuleTest {};
+class RootCapsuleTest : public CapsuleTest {};
 
 TEST_P(CapsuleTest, CommandIsPidTwoLeadsASessionAndSeesOnlyTheCapsule) {
   InChild([] {
@@ -351,8 +351,8 @@ TEST_P(CapsuleTest, KeeperKilledMeansEverythingIsGone) {
   });
 }
 
-TEST_P(CapsuleTest, AnUnmakeableMountPointIsAClearError) {
-  if (GetParam() == As::kRoot) GTEST_SKIP() << "root can make any directory";
+// Root can make any directory.
+TEST_P(UserCapsuleTest, AnUnmakeableMountPointIsAClearError) {
   InChild([] {
     CapsuleOptions options = Options();
     options.binds = {{.from = "/usr", .to = "/no-such-root-directory/work"}};
@@ -368,8 +368,8 @@ TEST_P(CapsuleTest, AnUnmakeableMountPointIsAClearError) {
   });
 }
 
-TEST_P(CapsuleTest, LocalStubNeedsNoCapsule) {
-  if (GetParam() == As::kUser) GTEST_SKIP() << "an ordinary user may not choose numbers outside a capsule";
+// An ordinary user may not choose numbers outside a capsule.
+TEST_P(RootCapsuleTest, LocalStubNeedsNoCapsule) {
   InChild([] {
     auto any = SpawnLocalStub(std::nullopt);
     ASSERT_TRUE(any) << any.error().ToString();
@@ -386,8 +386,16 @@ TEST_P(CapsuleTest, LocalStubNeedsNoCapsule) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Rights, CapsuleTest, ::testing::Values(As::kUser, As::kRoot),
-                         [](const auto& rights) { return rights.param == As::kUser ? "User" : "Root"; });
+std::vector<As> Rights() { return geteuid() == 0 ? std::vector{As::kUser, As::kRoot} : std::vector{As::kUser}; }
+
+std::vector<As> RightsOfRoot() { return geteuid() == 0 ? std::vector{As::kRoot} : std::vector<As>{}; }
+
+std::string NameOf(const ::testing::TestParamInfo<As>& rights) { return rights.param == As::kUser ? "User" : "Root"; }
+
+INSTANTIATE_TEST_SUITE_P(Rights, CapsuleTest, ::testing::ValuesIn(Rights()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Rights, UserCapsuleTest, ::testing::Values(As::kUser), NameOf);
+INSTANTIATE_TEST_SUITE_P(Rights, RootCapsuleTest, ::testing::ValuesIn(RightsOfRoot()), NameOf);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RootCapsuleTest);
 
 }  // namespace
 }  // namespace baton

@@ -64,8 +64,7 @@ TEST(FindExternals, AShellJobsPipesAreOutsideButItsFilesAreNot) {
     dup2(ends[0], STDIN_FILENO);
     dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
     close(STDERR_FILENO);
-    const bool told = write(ready[1], "x", 1) == 1;
-    while (told) pause();
+    if (write(ready[1], "x", 1) == 1) pause();  // to be killed
     _exit(1);
   }
   const std::array<UniqueFd, 4> owned{UniqueFd(ends[0]), UniqueFd(ends[1]), UniqueFd(ready[0]), UniqueFd(ready[1])};

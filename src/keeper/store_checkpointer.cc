@@ -141,7 +141,7 @@ void StoreCheckpointer::Finish() {
 
 // A step on the helper thread is over (or is waited for).
 Result<> StoreCheckpointer::OnBackground() {
-  if (!busy()) return {};
+  if (current_ == nullptr) return {};
   auto outcome = background_.Take();
   if (outcome && !current_->captured) {
     const SignalsBlocked while_it_stands = SignalsBlocked::Stops();

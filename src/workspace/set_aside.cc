@@ -28,7 +28,7 @@ Result<UniqueFd> MakeAndOpen(int fd, const std::string& path) {
 
 }  // namespace
 
-SetAside::SetAside(int root_fd, std::string root_path, std::string root_name, const std::string& chosen_dir)
+SetAside::SetAside(int root_fd, std::string root_path, const std::string& root_name, const std::string& chosen_dir)
     : root_fd_(root_fd), root_path_(std::move(root_path)) {
   while (root_path_.size() > 1 && root_path_.ends_with('/')) root_path_.pop_back();
   const bool chosen = !chosen_dir.empty();
@@ -45,7 +45,7 @@ Result<> SetAside::MakeNumbered(int parent_fd, const std::string& parent_path, c
     if (failed != 0) return ErrnoError(error, "make {}/{}", parent_path, name);
     BATON_TRY(UniqueFd fd, OpenFileAt(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     fd_.emplace(std::move(fd));
-    folder_ = parent_path + (parent_path.ends_with('/') ? "" : "/") + name;
+    folder_ = fmt::format("{}{}{}", parent_path, parent_path.ends_with('/') ? "" : "/", name);
     return {};
   }
   return MakeError(ErrorCode::kConflict, "too many {}* folders in {}; remove some", prefix, parent_path);

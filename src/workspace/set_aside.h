@@ -17,7 +17,7 @@ class SetAside {
  public:
   // `chosen_dir`: the user's folder, or empty: "<root_path>.set-aside-<n>". Where that cannot be made, or is on another
   // file system than the root: ".baton-set-aside-<n>" in the root.
-  SetAside(int root_fd, std::string root_path, std::string root_name, const std::string& chosen_dir);
+  SetAside(int root_fd, std::string root_path, const std::string& root_name, const std::string& chosen_dir);
 
   // Moves `path` (below the root) away; links are moved, not followed.
   Result<> Move(const std::string& path);

@@ -193,6 +193,12 @@ class Sandbox:
         check(text.startswith("baton: ") and text.count("\n") >= 1, f"no error text: '{text}'")
         return text
 
+    def call_detached(self, argv, stdin, stdout):
+        """A program that leaves processes behind; its exit code. Its errors go to a file."""
+        with open(self.base / f"detached{self.next_number()}.err", "wb") as errors:
+            return subprocess.run(argv, stdin=stdin, stdout=stdout, stderr=errors, timeout=PATIENCE_S, check=False,
+                                  **self.spawn_options()).returncode
+
     def json(self, *words, **more):
         return json.loads(self.call(*words, "-o", "json", **more))
 

@@ -109,8 +109,7 @@ static void* wait_for_signal(void* unused) {
 // As the kernel gives it: what glibc makes of it holds bytes that nobody set.
 struct inside {
   uint64_t actions[kSignals + 1][4];
-  uint64_t mask, pending;
-  stack_t stack;
+  uint64_t mask, pending, stack[3];
   cpu_set_t cpus;
 };
 
@@ -119,7 +118,11 @@ static void look(struct inside* seen) {
   for (int i = 1; i <= kSignals; ++i) syscall(SYS_rt_sigaction, i, NULL, seen->actions[i], sizeof seen->mask);
   syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &seen->mask, sizeof seen->mask);
   syscall(SYS_rt_sigpending, &seen->pending, sizeof seen->pending);
-  sigaltstack(NULL, &seen->stack);
+  stack_t stack;
+  sigaltstack(NULL, &stack);
+  seen->stack[0] = (uintptr_t)stack.ss_sp;
+  seen->stack[1] = (uint64_t)stack.ss_flags;
+  seen->stack[2] = stack.ss_size;
   sched_getaffinity(0, sizeof seen->cpus, &seen->cpus);
 }
 

@@ -82,9 +82,9 @@ std::vector<std::string> WordsOf(std::string_view dictionary) {
     std::string word;
     for (size_t i = first + 1; i < last; ++i) {
       unsigned byte = 0;
-      if (line[i] != '\\') {
-        word += line[i];
-      } else if (line[++i] == 'x' && std::from_chars(&line[i + 1], &line[last], byte, 16).ec == std::errc()) {
+      const bool escaped = line[i] == '\\';
+      if (escaped) ++i;
+      if (escaped && line[i] == 'x' && std::from_chars(&line[i + 1], &line[last], byte, 16).ec == std::errc()) {
         word += static_cast<char>(byte);
         i += 2;
       } else {

@@ -38,13 +38,12 @@
 
 // A path in the directory of this run; valid until the eighth next call in the same thread.
 static UNUSED_OK const char* live_path(const char* name) {
-  static char dir[2048];
+  static char dir[2048], made[] = "/tmp/live.XXXXXX";
   static _Thread_local char paths[8][2300];
   static _Thread_local unsigned next;
   if (!dir[0]) {
     const char* given = getenv("BATON_LIVE_DIR");
-    char* made = given ? NULL : mkdtemp(strdup("/tmp/live.XXXXXX"));
-    if (made) fprintf(stderr, "pid %d: make %s/go to go on, see %s/result\n", getpid(), made, made);
+    if (!given && mkdtemp(made)) fprintf(stderr, "pid %d: make %s/go to go on, see %s/result\n", getpid(), made, made);
     snprintf(dir, sizeof dir, "%s", given ? given : made);
   }
   char* path = paths[next++ % 8];
@@ -73,9 +72,11 @@ __attribute__((noreturn, format(printf, 1, 2))) static UNUSED_OK void fail(const
   char text[1024] = "FAIL: ";
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(text + 6, sizeof text - 8, format, arguments);
+  size_t length = strlen(text);
+  vsnprintf(text + length, sizeof text - length - 1, format, arguments);
   va_end(arguments);
-  strcat(text, "\n");
+  length = strlen(text);
+  memcpy(text + length, "\n", 2);
   live_publish("result", text);
   _exit(1);
 }
@@ -206,7 +207,7 @@ static UNUSED_OK const char* proc_field(const char* path, const char* field) {
   CHECK(file, "%s: %s", path, strerror(errno));
   size_t length = strlen(field);
   while (fgets(line, sizeof line, file)) {
-    if (strncmp(line, field, length) || line[length] != ':') continue;
+    if (strncmp(line, field, length) != 0 || line[length] != ':') continue;
     fclose(file);
     line[strcspn(line, "\n")] = 0;
     return line + length + 1 + strspn(line + length + 1, " \t");

@@ -55,7 +55,7 @@ TEST_F(DeviceTest, KnowsTheDevicesWithoutState) {
 TEST_F(DeviceTest, LeavesFilesAndPipesAlone) { EXPECT_FALSE(kind_->Claims(Facts("/tmp", O_RDONLY))); }
 
 TEST_F(DeviceTest, LeavesTerminalsToTheirOwnKind) {
-  for (const auto& [number, index] : {std::pair{136, 0}, {5, 0}, {5, 2}, {4, 1}}) {
+  for (const auto& [number, index] : {std::pair{136U, 0U}, {5U, 0U}, {5U, 2U}, {4U, 1U}}) {
     EXPECT_FALSE(kind_->Claims(FactsOfNumber(S_IFCHR, number, index)));
   }
 }

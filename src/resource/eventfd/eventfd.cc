@@ -30,7 +30,7 @@ Result<uint64_t> Read(int fd) {
 Result<> Write(int fd, uint64_t value) { return WriteAll(fd, std::as_bytes(std::span(&value, 1))); }
 
 Result<pb::EventfdPayload> Parse(std::string_view payload) {
-  BATON_TRY(const auto message, ParsePayload<pb::EventfdPayload>(payload, kName));
+  BATON_TRY(auto message, ParsePayload<pb::EventfdPayload>(payload, kName));
   if (message.count() == kOverflowed) {
     return MakeError(ErrorCode::kCorrupt, "eventfd: a counter of {} cannot be", message.count());
   }

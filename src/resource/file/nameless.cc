@@ -94,7 +94,7 @@ Result<int64_t> MakeRemovedDirectory(const std::string& path, RemoteSyscalls& ho
     BATON_TRY(const RemotePtr<> at, holder.PutString(name));
     BATON_TRY(const int64_t made, holder.Call(SYS_mkdirat, AT_FDCWD, at, 0700));
     if (made < 0) continue;
-    const auto opened = holder.Do("open " + name, SYS_openat, AT_FDCWD, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto opened = holder.Do("open " + name, SYS_openat, AT_FDCWD, at, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     BATON_CHECKED(holder.Do("remove " + name, SYS_unlinkat, AT_FDCWD, at, AT_REMOVEDIR));
     return opened;
   }

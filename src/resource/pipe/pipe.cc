@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <string>
 
 #include "proc/process_files.h"
 #include "resource/common/owner.h"
@@ -56,13 +57,25 @@ bool AwaitsWriter(const FdFacts& file, const CaptureContext& context) {
   return poll(&asked, 1, 0) >= 0 && (asked.revents & POLLHUP) == 0;
 }
 
+// The pipe itself knows that its other end is open, where the process that has it is not ours to look into. (A FIFO
+// without a writer may have had none yet.)
+bool OtherEndIsOpen(const FdFacts& file, PipeEnd other_end) {
+  if (!file.link.starts_with(kAnonymous)) return false;
+  const short gone = other_end == PipeEnd::kRead ? POLLERR : POLLHUP;
+  pollfd asked{.fd = file.copy, .events = 0, .revents = 0};
+  return poll(&asked, 1, 0) >= 0 && (asked.revents & gone) == 0;
+}
+
 Result<> CheckOtherEnd(const FdFacts& file, PipeEnd other_end, const CaptureContext& context) {
   const auto holder = FindHolder(file.status, other_end, [&](pid_t pid) { return context.NsPid(pid).has_value(); });
-  if (!holder) return {};
-  return MakeError(ErrorCode::kNotSupported,
-                   "the other end of this pipe is outside the unit, in process {} ({}): give --external "
-                   "fd:{}=inherit|close, or save that process too",
-                   *holder, ReadComm(*holder).value_or("?"), file.users.empty() ? file.fd : file.users.front().fd);
+  if (!holder && !OtherEndIsOpen(file, other_end)) return {};
+  const std::string who = holder ? fmt::format("process {} ({})", *holder, ReadComm(*holder).value_or("?"))
+                                 : std::string("a process that only root may look into");
+  return MakeError(
+      ErrorCode::kNotSupported,
+      "the other end of this pipe is outside the unit, in {}: give --external fd:{}=inherit|close, or save "
+      "that process too",
+      who, file.users.empty() ? file.fd : file.users.front().fd);
 }
 
 Result<> CheckPackets(const pb::PipePayload& message) {

@@ -246,7 +246,7 @@ static void check(const struct call* call) {
 
 int main(int argc, char** argv) {
   for (size_t i = 0; argc == 2 && i < sizeof calls / sizeof calls[0]; i++) {
-    if (strcmp(calls[i].name, argv[1])) continue;
+    if (strcmp(calls[i].name, argv[1]) != 0) continue;
     check(&calls[i]);
     pass();
   }

@@ -216,7 +216,7 @@ static int read_entries(int fd, int* names) {
   long got = OK(syscall(SYS_getdents64, fd, buffer, sizeof buffer));
   int count = 0, number;
   for (long at = 0; at < got;) {
-    struct entry* entry = (struct entry*)(void*)(buffer + at);
+    struct entry* entry = (struct entry*)(buffer + at);
     if (sscanf(entry->name, "entry-with-a-long-name-%d", &number) == 1) names[number]++;
     at += entry->length;
     count++;

@@ -29,7 +29,9 @@ static void until_go(void) {
 static void ping_with(int fd, unsigned short id) {
   struct icmphdr request = {.type = ICMP_ECHO, .un.echo = {htons(id), htons(1)}};
   unsigned sum = 0;
-  for (int i = 0; i < 4; i++) sum += ((unsigned short*)&request)[i];
+  unsigned short words[4];
+  memcpy(words, &request, sizeof words);
+  for (int i = 0; i < 4; i++) sum += words[i];
   request.checksum = (unsigned short)~(sum + (sum >> 16));
   struct sockaddr_in to = loopback();
   SAME(OK(sendto(fd, &request, sizeof request, 0, (struct sockaddr*)&to, sizeof to)), sizeof request);

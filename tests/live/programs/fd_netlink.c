@@ -95,7 +95,7 @@ static void connected(void) {
   OK(bind(a, (struct sockaddr*)&address, sizeof address));
   if (connect(b, (struct sockaddr*)&address, sizeof address) != 0) skip("NETLINK_USERSOCK is not for everyone here");
   until_go();
-  struct sockaddr_nl peer;
+  struct sockaddr_nl peer = {0};
   socklen_t length = sizeof peer;
   OK(getpeername(b, (struct sockaddr*)&peer, &length));
   SAME(peer.nl_pid, address.nl_pid);
@@ -105,7 +105,7 @@ static void packet(void) {
   int fd = socket(AF_PACKET, SOCK_RAW, 0);
   if (fd < 0) skip("packet sockets are for root");
   until_go();
-  struct sockaddr_ll address;
+  struct sockaddr_ll address = {0};
   socklen_t length = sizeof address;
   OK(getsockname(fd, (struct sockaddr*)&address, &length));
   SAME(address.sll_protocol, 0);
@@ -124,7 +124,7 @@ static void packet_bound(void) {
   OK(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
   OK(bind(fd, (struct sockaddr*)&address, sizeof address));
   until_go();
-  struct sockaddr_ll seen;
+  struct sockaddr_ll seen = {0};
   socklen_t length = sizeof seen;
   OK(getsockname(fd, (struct sockaddr*)&seen, &length));
   SAME(seen.sll_protocol, htons(ETH_P_ARP));

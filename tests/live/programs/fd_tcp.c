@@ -208,7 +208,7 @@ static size_t fill_up(int from, unsigned seed) {
   size_t at = 0;
   for (int idle = 0; idle < 20; pause_ms(1)) {
     ssize_t sent = send(from, bytes + at, kRoom - at, MSG_DONTWAIT);
-    CHECK(sent > 0 || errno == EAGAIN, "%zd bytes: %s", sent, strerror(errno));
+    if (sent <= 0) CHECK(sent < 0 && errno == EAGAIN, "%zd bytes: %s", sent, strerror(errno));
     if (sent > 0) at += (size_t)sent;
     idle = sent > 0 ? 0 : idle + 1;
   }

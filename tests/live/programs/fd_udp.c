@@ -136,7 +136,7 @@ static void sender_gone(void) {
   until_go();
   get(fd, 100, 1, &name);
   get(fd, 200, 2, &name);
-  other = make(name);  // nobody has that port now
+  OK(make(name));  // nobody has that port now
 }
 static void empty_datagrams(void) {
   int fd = make(loopback(AF_INET)), other = make(loopback(AF_INET));

@@ -31,7 +31,7 @@ static bool has_flag(const char* address, const char* flag) {
 
 int main(int argc, char** argv) {
   for (size_t i = 0; argc == 2 && i < sizeof advices / sizeof advices[0]; i++) {
-    if (strcmp(argv[1], advices[i].name)) continue;
+    if (strcmp(argv[1], advices[i].name) != 0) continue;
     char* memory = map_anon(3 * kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     fill(memory, 3 * kSize, 6);
     if (madvise(memory + kSize, kSize, advices[i].advice) != 0) skip("madvise: not in this kernel");

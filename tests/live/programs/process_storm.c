@@ -72,9 +72,12 @@ static void executes(bool by_vfork) {
     pid_t pid;
     if (by_vfork) {
       SAME(posix_spawn(&pid, command[0], NULL, NULL, command, environ), 0);
-    } else if ((pid = OK(fork())) == 0) {
-      execv(command[0], command);
-      _exit(1);
+    } else {
+      pid = OK(fork());
+      if (pid == 0) {
+        execv(command[0], command);
+        _exit(1);
+      }
     }
     collect(pid, 55);
   }
