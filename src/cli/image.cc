@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "cli/command.h"
 #include "cli/format.h"
 #include "engine/native/native.pb.h"
 #include "engine/native/record_names.h"
+#include "engine/native/sysv_record.h"
 #include "image/reader.h"
 #include "resource/kind.h"
 
@@ -24,6 +26,7 @@ struct Content {
   pb::UnitRecord unit;
   std::vector<pb::ProcessRecord> processes;
   std::map<uint32_t, pb::OpenFileRecord> files;
+  std::optional<pb::SysvRecord> sysv;
   std::map<std::string, size_t> record_counts;
 };
 
@@ -47,6 +50,8 @@ Result<Content> ReadContent(const ImageReader& image) {
       BATON_TRY(pb::OpenFileRecord file, Parse<pb::OpenFileRecord>(record));
       const uint32_t id = file.id();
       content.files[id] = std::move(file);
+    } else if (record.kind == kSysvRecord) {
+      BATON_TRY(content.sysv, Parse<pb::SysvRecord>(record));
     }
   }
   return content;
@@ -144,6 +149,7 @@ std::string ImageText(const ImageReader& image, const Content& content) {
     }
   }
   text += FormatTable({"PID", "PPID", "PGID", "SID", "STATE", "THREADS", "MAPPED", "COMMAND"}, rows);
+  if (content.sysv) text += "\n" + DescribeSysv(*content.sysv) + "\n";
   if (!descriptors.empty()) text += "\n" + FormatTable({"PID", "FD", "FILE", "WHAT"}, descriptors);
   return text;
 }

@@ -447,6 +447,16 @@ class Run:
             raise Failure(f"keeper after PASS: {describe_status(self.ended[keeper])}: {self.output(resumed, 'err')}")
 
 
+def clean_up(one):
+    """Objects that outlive processes, by the commands that the program has written into its file `cleanup`: those made in
+    our own IPC namespace, which it may have left for another one."""
+    file = one.dir / "cleanup"
+    if one.options.mode == "user" or not file.exists():
+        return
+    for line in file.read_text().splitlines():
+        subprocess.run(shlex.split(line), stderr=subprocess.DEVNULL, check=False)
+
+
 def user_namespaces_reason():
     """Why an ordinary user can make no capsule here, or None."""
     probe = subprocess.run(["unshare", "--user", "true"], capture_output=True, text=True, check=False)
@@ -464,13 +474,16 @@ def run(options):
     try:
         getattr(one, options.mode.replace("-", "_"))()
         kill_all()
+        clean_up(one)
     except Failure as failure:
         kill_all()
+        clean_up(one)
         print(f"FAIL {options.mode} {shlex.join(map(str, one.command()))}: {failure}")
         print(f"directory: {one.top}\nagain: {shlex.join(sys.argv)}")
         return 1
     except Skip:
         kill_all()
+        clean_up(one)
         shutil.rmtree(one.top)
         raise
     shutil.rmtree(one.top)

@@ -6,6 +6,7 @@
 //   ready   made by the program: it may be saved from now on
 //   go      made by the runner: check now; its text is the seconds it may have been dead (allowance())
 //   result  made by the program: "PASS", "SKIP: why", or "FAIL: why" of the process that failed first
+//   cleanup written by the program: commands for the runner, for what outlives the processes (ipcrm)
 //   mark.*  made by processes of one program to tell one another how far they are (mark(), await_mark())
 // The directory is $BATON_LIVE_DIR; without it a new one is made and named on stderr, so each program runs by hand.
 // In a program of several processes only the first calls ready() and pass(); the others end with _exit(0), and any

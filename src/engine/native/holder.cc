@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "engine/native/memory_map.h"
 #include "engine/native/page_capture.h"
+#include "engine/native/sysv_record.h"
 #include "resource/common/pty.h"
 #include "resource/common/remote_sockets.h"
 #include "task/ptrace.h"
@@ -236,6 +237,9 @@ Result<> Holder::MakeSharedMemory(const ImageReader& reader) {
       continue;
     }
     BATON_TRY(sources_.shared_objects[id], MakeObject(reader, id, object.bytes, object.page_bytes));
+  }
+  for (const pb::SysvSegment& segment : image_.sysv.segments()) {
+    sources_.sysv_bytes[static_cast<uint64_t>(segment.permissions().id())] = AttachedBytes(segment);
   }
   return {};
 }

@@ -15,6 +15,7 @@
 #include "engine/native/memory_map.h"
 #include "engine/native/page_capture.h"
 #include "engine/native/page_fill.h"
+#include "engine/native/sysv_attach.h"
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -50,6 +51,7 @@ class MemoryBuilder {
       if (auto mapped = Map(mapping); !mapped)
         return mapped.Fail("process {}: mapping {:#x}", process_.pid(), mapping.start());
     }
+    BATON_CHECKED(AttachSysv(calls_, process_, sources_.sysv_bytes));
     BATON_CHECKED(MapVdso());
     BATON_CHECKED(FailPoint("restore.pages"));
     BATON_CHECKED(FillIn());
@@ -79,6 +81,7 @@ class MemoryBuilder {
       case Mapping::VDSO:
       case Mapping::VVAR:
       case Mapping::VSYSCALL:
+      case Mapping::SYSV:  // all together, later
         return {};
       case Mapping::FILE:
         return mapping.deleted() ? MapAnonymous(mapping) : MapFile(mapping);

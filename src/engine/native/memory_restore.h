@@ -13,6 +13,7 @@ namespace baton {
 
 // Descriptors of the holder that processes fetch for their mappings.
 struct MemorySources {
+  std::map<uint64_t, uint64_t> sysv_bytes;  // size of System V segments, in whole pages, by id
   pid_t holder_ns_pid = 0;
   std::vector<int> segments;               // raw page segments of the image, by index
   std::map<uint64_t, int> shared_objects;  // memfds, by object id

@@ -2,8 +2,10 @@
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/fault.h"
 #include "proc/process_files.h"
@@ -21,6 +23,21 @@ bool HasContentOfItsOwn(const pb::MappingRecord& mapping) {
   return !special && !mapping.shared();
 }
 
+// Adds the pages from `start` on of which mincore(2) says that they are there.
+void AddPresent(uint64_t start, std::span<const std::byte> present, std::vector<PageRange>& ranges) {
+  for (const std::byte page : present) {
+    const uint64_t end = start + kPage;
+    if ((page & std::byte{1}) != std::byte{0}) {
+      if (!ranges.empty() && ranges.back().end == start) {
+        ranges.back().end = end;
+      } else {
+        ranges.push_back({start, end});
+      }
+    }
+    start = end;
+  }
+}
+
 // Pages of a shared object that exist, whoever touched them: mincore(2) asks the page cache itself. What is in swap it
 // does not tell, so with swap in use all pages are taken.
 Result<std::vector<PageRange>> ExistingPages(RemoteSyscalls& calls, const pb::MappingRecord& mapping) {
@@ -35,15 +52,22 @@ Result<std::vector<PageRange>> ExistingPages(RemoteSyscalls& calls, const pb::Ma
     const uint64_t pages = std::min<uint64_t>(present.size(), (end - start) / kPage);
     BATON_CHECKED(calls.Do("mincore", SYS_mincore, start, pages * kPage, at));
     BATON_CHECKED(calls.memory().Read(at, std::span(present).first(pages)));
-    for (uint64_t page = 0; page < pages; ++page, start += kPage) {
-      if ((present[page] & std::byte{1}) == std::byte{0}) continue;
-      if (!ranges.empty() && ranges.back().end == start) {
-        ranges.back().end += kPage;
-      } else {
-        ranges.push_back({start, start + kPage});
-      }
-    }
+    AddPresent(start, std::span(present).first(pages), ranges);
+    start += pages * kPage;
   }
+  return ranges;
+}
+
+// The same for a mapping of our own.
+Result<std::vector<PageRange>> ExistingOwnPages(PageRange mapped) {
+  BATON_TRY(const bool swap, AnySwap());
+  if (swap) return std::vector<PageRange>{mapped};
+  std::vector<std::byte> present(mapped.bytes() / kPage);
+  const int asked =
+      mincore(reinterpret_cast<void*>(mapped.start), mapped.bytes(), reinterpret_cast<unsigned char*>(present.data()));
+  if (const int error = errno; asked != 0) return ErrnoError(error, "mincore");
+  std::vector<PageRange> ranges;
+  AddPresent(mapped.start, present, ranges);
   return ranges;
 }
 
@@ -152,6 +176,18 @@ Result<> CopiedPages::CopyShared(const RemoteMemory& memory, RemoteSyscalls& cal
       const PageRange source{fresh.start - shift, fresh.end - shift};
       BATON_CHECKED(Copy(memory, source, ObjectSpace(mapping.object()), fresh.start, readable));
     }
+  }
+  return {};
+}
+
+Result<> CopiedPages::CopyOwn(PageRange mapped, bool all, const std::string& space) {
+  BATON_TRY(const RemoteMemory memory, RemoteMemory::Open(getpid()));
+  std::vector<PageRange> ranges{mapped};
+  if (!all) {
+    BATON_TRY(ranges, ExistingOwnPages(mapped));
+  }
+  for (const PageRange& range : ranges) {
+    BATON_CHECKED(Copy(memory, range, space, range.start - mapped.start, true));
   }
   return {};
 }

@@ -41,6 +41,9 @@ class CopiedPages {
   // The private pages of all mappings of a process, and the shared memory objects it maps that were not copied yet.
   // `calls`: in that process, for what only it can tell (mincore).
   Result<> CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::ProcessRecord& process);
+  // A shared object that we have mapped ourselves, whole, until all is written. `all`: also pages that are not there
+  // (of huge ones mincore(2) tells only who has touched them).
+  Result<> CopyOwn(PageRange mapped, bool all, const std::string& space);
   // All that was copied; the room for it stays.
   void Forget();
   // Once: what is written is released.

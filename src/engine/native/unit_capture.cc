@@ -85,6 +85,7 @@ void NativeCapture::ForgetAttempt() {
   open_files_ = OpenFiles();
   contents_.clear();
   pages_.Forget();
+  sysv_.Forget();
   unit_.Clear();
   processes_.clear();
   file_records_.clear();
@@ -100,7 +101,9 @@ Result<> NativeCapture::Capture() {
 Result<> NativeCapture::CaptureAll() {
   BATON_CHECKED(CheckAll());
   BATON_CHECKED(CaptureOutside());
+  BATON_CHECKED(FindSysv());
   BATON_CHECKED(CaptureInside());
+  BATON_CHECKED(sysv_.CopySegments(pages_));
   BATON_TRY(file_records_, open_files_.Capture());
   contents_ = open_files_.TakeContents();
   NoteWrittenFiles();
@@ -167,6 +170,19 @@ Result<> NativeCapture::CaptureOutside() {
   unit_.set_capsule(request_.scope == CaptureRequest::Scope::kCapsule);
   unit_.set_outside_parent(static_cast<uint32_t>(processes_.front().ppid()));
   return CheckRelations();
+}
+
+Result<> NativeCapture::FindSysv() {
+  SysvScope scope{.root_pid = frozen_->processes().front().pid, .numbers = {}, .attached = {}};
+  for (size_t i = 0; i < processes_.size(); ++i) {
+    scope.numbers[frozen_->processes()[i].pid] = processes_[i].pid();
+    for (const pb::MappingRecord& mapping : processes_[i].mappings()) {
+      if (mapping.backing() != pb::MappingRecord::SYSV) continue;
+      scope.attached[static_cast<int>(mapping.object())] = mapping.page_bytes();
+    }
+  }
+  sysv_.record().set_killed(request_.ends_with_kill);
+  return sysv_.Find(scope);
 }
 
 // Sessions and groups of the unit must be led from inside it (the leader may be dead), unless the user says that those
@@ -308,11 +324,16 @@ Result<> NativeCapture::Write(ImageWriter& writer) {
   for (const pb::OpenFileRecord& file : file_records_) {
     BATON_CHECKED(writer.AddRecord({std::string(kOpenFileRecord), 1, file.SerializeAsString()}));
   }
+  if (!sysv_.empty()) {
+    BATON_CHECKED(writer.AddRecord({std::string(kSysvRecord), 1, sysv_.record().SerializeAsString()}));
+  }
   for (const auto& [space, bytes] : contents_) {
     const std::string content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     BATON_CHECKED(writer.AddRecord({std::string(kContentRecord) + space, 1, content}));
   }
-  return pages_.Write(writer);
+  auto written = pages_.Write(writer);
+  sysv_.Forget();
+  return written;
 }
 
 }  // namespace baton

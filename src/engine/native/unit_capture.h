@@ -13,6 +13,7 @@
 #include "engine/native/native.pb.h"
 #include "engine/native/open_files.h"
 #include "engine/native/page_capture.h"
+#include "engine/native/sysv_capture.h"
 #include "task/borrowed_task.h"
 
 namespace baton {
@@ -43,6 +44,7 @@ class NativeCapture : public UnitCapture {
   void MakeShadow(BorrowedTask& leader, const Marker& marker, pid_t pid, const ProcStatus& status);
   Result<> CaptureInsideLeader(BorrowedTask& leader, pid_t pid, pb::ProcessRecord& record);
   Result<> AddRemovedFiles();
+  Result<> FindSysv();
   Result<> CheckRelations() const;
   void NoteWrittenFiles();
   void FinishStats();
@@ -55,6 +57,7 @@ class NativeCapture : public UnitCapture {
   std::map<pid_t, MappingFlags> flags_;  // by host pid
   OpenFiles open_files_;
   OpenFiles::Contents contents_;
+  SysvCapture sysv_;  // what it has attached is read by pages_ up to Write
   CopiedPages pages_;
   pb::UnitRecord unit_;
   std::vector<pb::ProcessRecord> processes_;

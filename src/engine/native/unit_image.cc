@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/native/record_names.h"
+#include "engine/native/sysv_record.h"
 #include "resource/kind.h"
 
 namespace baton {
@@ -28,7 +29,7 @@ Result<Message> Parse(const Record& record) {
   return message;
 }
 
-Result<> CheckMappings(const pb::ProcessRecord& process) {
+Result<> CheckMappings(const pb::ProcessRecord& process, const pb::SysvRecord& sysv) {
   uint64_t last_end = 0;
   for (const pb::MappingRecord& mapping : process.mappings()) {
     if (mapping.backing() == pb::MappingRecord::VSYSCALL) continue;
@@ -39,6 +40,8 @@ Result<> CheckMappings(const pb::ProcessRecord& process) {
       return MakeError(ErrorCode::kCorrupt, "process {}: mapping at {:#x} of {} bytes", process.pid(), mapping.start(),
                        mapping.bytes());
     last_end = mapping.start() + mapping.bytes();
+    if (mapping.backing() != pb::MappingRecord::SYSV) continue;
+    if (auto attached = CheckAttached(sysv, mapping); !attached) return attached.Fail("process {}", process.pid());
   }
   return {};
 }
@@ -59,10 +62,10 @@ Result<> CheckThreads(const pb::ProcessRecord& process) {
   return {};
 }
 
-Result<> CheckProcess(const pb::ProcessRecord& process, const std::set<uint32_t>& files) {
+Result<> CheckProcess(const pb::ProcessRecord& process, const pb::SysvRecord& sysv, const std::set<uint32_t>& files) {
   if (process.pid() <= 0) return MakeError(ErrorCode::kCorrupt, "process number {}", process.pid());
   if (process.zombie()) return {};
-  BATON_CHECKED(CheckMappings(process));
+  BATON_CHECKED(CheckMappings(process, sysv));
   BATON_CHECKED(CheckThreads(process));
   for (const std::string& info : process.pending()) {
     if (info.size() != sizeof(siginfo_t))
@@ -97,9 +100,10 @@ Result<> CheckFiles(const UnitImage& image, std::set<uint32_t>& ids) {
 Result<> CheckAll(const UnitImage& image) {
   std::set<uint32_t> files;
   BATON_CHECKED(CheckFiles(image, files));
+  BATON_CHECKED(CheckSysv(image.sysv));
   std::set<pid_t> numbers;
   for (const pb::ProcessRecord& process : image.processes) {
-    BATON_CHECKED(CheckProcess(process, files));
+    BATON_CHECKED(CheckProcess(process, image.sysv, files));
     std::vector<pid_t> own{process.pid()};
     for (const pb::ThreadRecord& thread : process.threads()) {
       if (thread.tid() != process.pid()) own.push_back(thread.tid());
@@ -128,6 +132,8 @@ Result<UnitImage> LoadUnitImage(const ImageReader& reader) {
     } else if (record.kind == kOpenFileRecord) {
       BATON_TRY(pb::OpenFileRecord file, Parse<pb::OpenFileRecord>(record));
       image.files.push_back(std::move(file));
+    } else if (record.kind == kSysvRecord) {
+      BATON_TRY(image.sysv, Parse<pb::SysvRecord>(record));
     } else if (record.kind.starts_with(kContentRecord)) {
       image.contents[record.kind.substr(kContentRecord.size())] = record.payload;
     } else {

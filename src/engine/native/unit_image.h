@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "engine/native/native.pb.h"
+#include "engine/native/sysv.pb.h"
 #include "image/reader.h"
 #include "task/blank_task.h"
 
@@ -18,6 +19,7 @@ struct UnitImage {
   pb::UnitRecord unit;
   std::vector<pb::ProcessRecord> processes;
   std::vector<pb::OpenFileRecord> files;
+  pb::SysvRecord sysv;
   std::map<std::string, std::string> contents;  // by space name, of resource kinds
 };
 

@@ -40,6 +40,8 @@ Result<> NativeRestore::Rebuild() {
   BATON_CHECKED(holder_->FetchTerminals(terminals));
   BATON_CHECKED(holder_->MakeOpenFiles(request_.externals));
   BATON_CHECKED(holder_->MakeSharedMemory(*request_.image));
+  sysv_ = std::make_unique<SysvRestore>(image_.sysv, *request_.image, *holder_, request_.in_capsule);
+  BATON_CHECKED(sysv_->Make());
   for (const pb::ProcessRecord& record : image_.processes) {
     Member& member = members_[record.pid()];
     member.record = &record;
@@ -48,6 +50,7 @@ Result<> NativeRestore::Rebuild() {
     if (auto rebuilt = RebuildMemory(member); !rebuilt) return rebuilt.Fail("process {}", record.pid());
   }
   blanks_.clear();
+  BATON_CHECKED(sysv_->MarkRemoved());
   // Not before all memory is in place: that takes descriptors for a moment, and tables may be shared.
   for (const pb::ProcessRecord& record : image_.processes) {
     if (record.zombie()) continue;
@@ -209,6 +212,7 @@ Result<> NativeRestore::Go() {
     }
   }
   gone_ = true;
+  sysv_->Keep();
   call_memory_.Save();
   return {};
 }
@@ -235,6 +239,7 @@ void NativeRestore::KillAll() {
 NativeRestore::~NativeRestore() {
   holder_.reset();
   if (!gone_) KillAll();
+  sysv_.reset();  // not while something is attached
 }
 
 }  // namespace baton

@@ -9,6 +9,7 @@
 #include "engine/native/call_memory.h"
 #include "engine/native/holder.h"
 #include "engine/native/process_maker.h"
+#include "engine/native/sysv_restore.h"
 #include "engine/native/unit_image.h"
 
 namespace baton {
@@ -50,7 +51,8 @@ class NativeRestore : public UnitRestore, private ArmContext {
   BootArea boot_;
   BlankProcesses blanks_;
   std::unique_ptr<Holder> holder_;
-  std::map<pid_t, Member> members_;  // zombies included
+  std::unique_ptr<SysvRestore> sysv_;  // uses the holder
+  std::map<pid_t, Member> members_;    // zombies included
   pid_t root_host_pid_ = 0;
   bool gone_ = false;
 };

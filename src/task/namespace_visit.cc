@@ -1,0 +1,68 @@
+#include "task/namespace_visit.h"
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <optional>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "proc/process_files.h"
+
+namespace baton {
+namespace {
+
+constexpr size_t kStackBytes = size_t{1} << 20;
+
+struct Visit {
+  int pid_fd = -1;
+  int namespaces = 0;
+  const std::function<Result<>()>* body = nullptr;
+  std::optional<Result<>> result;
+};
+
+int Enter(void* argument) {
+  auto* visit = static_cast<Visit*>(argument);
+  const int entered = setns(visit->pid_fd, visit->namespaces);
+  if (const int error = errno; entered != 0) {
+    visit->result = ErrnoError(error, "enter the unit's IPC namespace");
+  } else {
+    visit->result = (*visit->body)();
+  }
+  _exit(0);
+}
+
+}  // namespace
+
+bool ShareNamespace(pid_t a, pid_t b, const char* name) {
+  const auto of_a = ReadProcessLink(a, fmt::format("ns/{}", name));
+  const auto of_b = ReadProcessLink(b, fmt::format("ns/{}", name));
+  return !of_a || !of_b || *of_a == *of_b;
+}
+
+Result<> InIpcNamespaceOf(pid_t pid, const std::function<Result<>()>& visit) {
+  if (ShareNamespace(pid, getpid(), "ipc")) return visit();
+  const auto raw = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (const int error = errno; raw < 0) return ErrnoError(error, "pidfd_open {}", pid);
+  const UniqueFd pid_fd(raw);
+  Visit there{.pid_fd = pid_fd.get(), .namespaces = CLONE_NEWIPC, .body = &visit, .result = std::nullopt};
+  // Of a user namespace one can only enter another one than one's own (setns(2)).
+  if (!ShareNamespace(pid, getpid(), "user")) there.namespaces |= CLONE_NEWUSER;
+  std::vector<std::byte> stack(kStackBytes);
+  const int dumpable = prctl(PR_GET_DUMPABLE);
+  // Without an exit signal: nobody who watches for SIGCHLD hears of it.
+  const pid_t child = clone(Enter, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK, &there);
+  if (const int error = errno; child < 0) return ErrnoError(error, "make a process");
+  while (waitpid(child, nullptr, __WALL) < 0 && errno == EINTR) {
+  }
+  // Its credentials have changed, and with them what our common memory allows.
+  if (dumpable == 1 && prctl(PR_GET_DUMPABLE) != 1) prctl(PR_SET_DUMPABLE, 1);
+  if (there.result) return std::move(*there.result);
+  return MakeError(ErrorCode::kInternal, "the visitor of the unit's IPC namespace was killed");
+}
+
+}  // namespace baton
