@@ -1,5 +1,6 @@
 // Sockets that speak to the kernel's ICMP: "ping" sockets, where net.ipv4.ping_group_range allows them, and raw ones.
 // live-cases: ping raw
+// live-needs: ping read first last < /proc/sys/net/ipv4/ping_group_range && test "$first" -le 0 -a "$last" -ge 1000
 // Raw sockets are for root.
 // live-without: user.raw user-pid.raw
 #include <arpa/inet.h>

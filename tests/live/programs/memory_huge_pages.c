@@ -1,5 +1,6 @@
 // Transparent huge pages with content, also one given back in part; pages of hugetlbfs where the machine has some.
 // live-cases: transparent transparent_shared_by_fork hugetlb
+// live-needs: hugetlb test "$(cat /proc/sys/vm/nr_hugepages)" -ge 8
 #include "target.h"
 
 enum { kHuge = 2 << 20, kCount = 4 };
