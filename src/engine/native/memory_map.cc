@@ -72,8 +72,10 @@ Result<> DescribeBacking(pid_t pid, const MapsEntry& entry, Record& record) {
     record.set_object(entry.inode);  // newseg(): the number of the file is the id
     record.set_offset(entry.offset);
     record.set_path(entry.path);
-  } else if (entry.path.starts_with("/[aio]") || entry.path.starts_with("anon_inode:") || entry.path == "[uprobes]") {
-    return Unsupported(pid, entry, "cannot be saved (asynchronous I/O, io_uring, perf or a probe)");
+  } else if (entry.path == "/[aio]") {
+    record.set_backing(Record::AIO);
+  } else if (entry.path.starts_with("anon_inode:") || entry.path == "[uprobes]") {
+    return Unsupported(pid, entry, "cannot be saved (io_uring, perf or a probe)");
   } else if (entry.inode != 0) {
     return DescribeFile(pid, entry, record);
   } else {

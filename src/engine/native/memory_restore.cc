@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/fault.h"
+#include "engine/native/aio.h"
 #include "engine/native/memory_map.h"
 #include "engine/native/page_capture.h"
 #include "engine/native/page_fill.h"
@@ -52,6 +53,7 @@ class MemoryBuilder {
         return mapped.Fail("process {}: mapping {:#x}", process_.pid(), mapping.start());
     }
     BATON_CHECKED(AttachSysv(calls_, process_, sources_.sysv_bytes));
+    BATON_CHECKED(RestoreAio(calls_, process_));
     BATON_CHECKED(MapVdso());
     BATON_CHECKED(FailPoint("restore.pages"));
     BATON_CHECKED(FillIn());
@@ -82,6 +84,7 @@ class MemoryBuilder {
       case Mapping::VVAR:
       case Mapping::VSYSCALL:
       case Mapping::SYSV:  // all together, later
+      case Mapping::AIO:
         return {};
       case Mapping::FILE:
         return mapping.deleted() ? MapAnonymous(mapping) : MapFile(mapping);

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "base/fault.h"
+#include "engine/native/aio.h"
 #include "engine/native/interrupted_call.h"
 #include "engine/native/process_controls.h"
 #include "engine/native/sched_attributes.h"
@@ -240,6 +241,7 @@ Result<> CaptureInsideProcess(RemoteSyscalls& calls, pid_t host_pid, pb::Process
   BATON_CHECKED(CaptureActions(calls, record));
   BATON_CHECKED(CaptureIntervalTimers(calls, record));
   BATON_CHECKED(CapturePosixTimers(calls, host_pid, record));
+  BATON_CHECKED(CaptureAio(calls, record));
   return CaptureProcessControls(calls, record);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/native/aio.h"
 #include "engine/native/record_names.h"
 #include "engine/native/sysv_record.h"
 #include "resource/kind.h"
@@ -40,6 +41,7 @@ Result<> CheckMappings(const pb::ProcessRecord& process, const pb::SysvRecord& s
       return MakeError(ErrorCode::kCorrupt, "process {}: mapping at {:#x} of {} bytes", process.pid(), mapping.start(),
                        mapping.bytes());
     last_end = mapping.start() + mapping.bytes();
+    if (mapping.backing() == pb::MappingRecord::AIO) BATON_CHECKED(CheckAio(mapping));
     if (mapping.backing() != pb::MappingRecord::SYSV) continue;
     if (auto attached = CheckAttached(sysv, mapping); !attached) return attached.Fail("process {}", process.pid());
   }
