@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -163,6 +164,21 @@ Result<UniqueFd> DupFd(int fd) {
   const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (const int error = errno; copy < 0) return ErrnoError(error, "dup {}", fd);
   return UniqueFd(copy);
+}
+
+Result<UniqueFd> OpenPidFd(pid_t tid) {
+  constexpr int kThread = O_EXCL;  // PIDFD_THREAD
+  auto fd = static_cast<int>(syscall(SYS_pidfd_open, tid, 0));
+  int error = errno;
+  if (fd < 0 && (error == EINVAL || error == ENOENT)) {
+    fd = static_cast<int>(syscall(SYS_pidfd_open, tid, kThread));
+    error = errno;
+  }
+  if (fd >= 0) return UniqueFd(fd);
+  if (error == ESRCH) return Error(ErrorCode::kTaskGone, error, fmt::format("process {}", tid));
+  if (error != EINVAL) return ErrnoError(error, "pidfd_open {}", tid);
+  return MakeError(ErrorCode::kNotSupported,
+                   "the first thread of the process of {} has ended while others run: that needs Linux 6.9", tid);
 }
 
 }  // namespace baton

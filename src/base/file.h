@@ -45,5 +45,8 @@ Result<bool> IsRegularFile(const std::string& path);
 // readlink(2), however long the target.
 Result<std::string> ReadLink(const std::string& path);
 Result<UniqueFd> DupFd(int fd);
+// pidfd_open(2), also of a thread that is not the first one of its process (PIDFD_THREAD, Linux 6.9; kNotSupported
+// before). kTaskGone if it does not exist.
+Result<UniqueFd> OpenPidFd(pid_t tid);
 
 }  // namespace baton

@@ -121,6 +121,18 @@ Result<std::string> ReadComm(pid_t pid, std::optional<pid_t> tid) {
 Result<std::vector<pid_t>> ListTasks(pid_t pid) { return ListProcess<pid_t>(pid, "task"); }
 Result<std::vector<int>> ListFds(pid_t pid) { return ListProcess<int>(pid, "fd"); }
 
+pid_t LivingTask(pid_t pid) {
+  const auto ended = [pid](pid_t tid) {
+    const auto stat = ReadStat(pid, tid);
+    return !stat || stat->state == 'Z' || stat->state == 'X';
+  };
+  if (!ended(pid)) return pid;
+  const auto tids = ListTasks(pid);
+  if (!tids) return pid;
+  const auto living = std::ranges::find_if_not(*tids, ended);
+  return living == tids->end() ? pid : *living;
+}
+
 Result<std::vector<pid_t>> ListChildren(pid_t pid) {
   BATON_TRY(const std::vector<pid_t> tids, ListTasks(pid));
   std::vector<pid_t> children;

@@ -59,6 +59,9 @@ Result<std::string> ReadFdLink(pid_t pid, int fd);
 // All three ascending.
 Result<std::vector<pid_t>> ListTasks(pid_t pid);
 Result<std::vector<int>> ListFds(pid_t pid);
+// By whose number /proc and system calls show what all threads of a process share (memory, descriptors): its own, or,
+// if its first thread has ended, that of another that lives.
+pid_t LivingTask(pid_t pid);
 // The children of all its threads. A thread that ends meanwhile is passed over (the kernel has given its children to
 // another thread of the process): call it on a stopped process, or until two calls agree.
 Result<std::vector<pid_t>> ListChildren(pid_t pid);

@@ -3,6 +3,7 @@
 #include <linux/sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include <csignal>
 
@@ -140,6 +141,21 @@ Result<std::unique_ptr<BlankTask>> BlankTask::Adopt(BlankTask& maker, RemoteCall
 }
 
 Result<> BlankTask::SuspendSeccomp() { return SetOptions(host_tid(), kOptions | kSuspendSeccomp); }
+
+Result<> BlankTask::EndAlone(int status) {
+  constexpr timespec kNap{0, 50'000};
+  const RemoteCall exit{SYS_exit, {static_cast<uint64_t>(WEXITSTATUS(status))}};
+  const RemoteSyscalls& calls = calls_;
+  BATON_CHECKED(SetSignalMask(host_tid(), ~uint64_t{0}));
+  BATON_CHECKED(SetRegisters(host_tid(), EnterSingle(base_, calls.site().code, calls.site().stub, exit, marker_)));
+  BATON_CHECKED(Detach(host_tid()));
+  // The kernel tells nobody of its end before that of all the others.
+  while (true) {
+    BATON_TRY(const ProcStat stat, ReadStat(host_pid(), host_tid()));
+    if (stat.state == 'Z') return {};
+    nanosleep(&kNap, nullptr);
+  }
+}
 
 Result<> BlankTask::Exit(int status) {
   const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;

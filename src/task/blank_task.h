@@ -52,6 +52,9 @@ class BlankTask {
 
   // Lets it end with this wait status and waits until it is dead. Its parent stub never waits, so it stays a zombie.
   Result<> Exit(int status);
+  // Lets a first thread end with this status while others of its process stay, and waits until it has. It is not traced
+  // any more.
+  Result<> EndAlone(int status);
 
  private:
   BlankTask(pid_t tid, std::shared_ptr<RemoteMemory> memory, InjectionSite site, const Registers& base, Marker marker);

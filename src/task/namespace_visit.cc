@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/file.h"
 #include "base/unique_fd.h"
 #include "proc/process_files.h"
 
@@ -46,9 +47,7 @@ bool ShareNamespace(pid_t a, pid_t b, const char* name) {
 
 Result<> InIpcNamespaceOf(pid_t pid, const std::function<Result<>()>& visit) {
   if (ShareNamespace(pid, getpid(), "ipc")) return visit();
-  const auto raw = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (const int error = errno; raw < 0) return ErrnoError(error, "pidfd_open {}", pid);
-  const UniqueFd pid_fd(raw);
+  BATON_TRY(const UniqueFd pid_fd, OpenPidFd(pid));
   Visit there{.pid_fd = pid_fd.get(), .namespaces = CLONE_NEWIPC, .body = &visit, .result = std::nullopt};
   // Of a user namespace one can only enter another one than one's own (setns(2)).
   if (!ShareNamespace(pid, getpid(), "user")) there.namespaces |= CLONE_NEWUSER;

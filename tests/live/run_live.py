@@ -53,13 +53,14 @@ def become_subreaper():
 
 
 def stat_fields(pid):
-    """(state, ppid, start time) of a process, or None when it is gone."""
+    """(state, ppid, start time) of a process, or None when it is gone. One whose first thread alone has ended lives ("L")."""
     try:
         text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text[text.rindex(")") + 2:].split()
-    return fields[0], int(fields[1]), int(fields[19])
+    state = "L" if fields[0] in "ZX" and int(fields[17]) > 1 else fields[0]
+    return state, int(fields[1]), int(fields[19])
 
 
 def descendants(root):

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <optional>
 
+#include "base/file.h"
 #include "proc/process_files.h"
 
 namespace baton {
@@ -27,11 +28,10 @@ std::optional<Write> LookAtWrite(pid_t pid, pid_t tid) {
   return Write{static_cast<int>(seen->args[0]), seen->args[2]};
 }
 
-std::optional<UniqueFd> CopyOfPipe(pid_t pid, int fd) {
-  const auto process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (process < 0) return std::nullopt;
-  const UniqueFd owned(process);
-  const auto copy = static_cast<int>(syscall(SYS_pidfd_getfd, process, fd, 0));
+std::optional<UniqueFd> CopyOfPipe(pid_t tid, int fd) {
+  const auto process = OpenPidFd(tid);
+  if (!process) return std::nullopt;
+  const auto copy = static_cast<int>(syscall(SYS_pidfd_getfd, process->get(), fd, 0));
   if (copy < 0) return std::nullopt;
   UniqueFd pipe(copy);
   struct stat status{};
@@ -60,7 +60,7 @@ void AwaitEnd(pid_t pid, pid_t tid, int fd) {
 void BlockedWrites::LetEnd(pid_t pid, pid_t tid) {
   const auto write = LookAtWrite(pid, tid);
   if (!write) return;
-  std::optional<UniqueFd> pipe = CopyOfPipe(pid, write->fd);
+  std::optional<UniqueFd> pipe = CopyOfPipe(LivingTask(pid), write->fd);
   if (!pipe) return;
   const int present = fcntl(pipe->get(), F_GETPIPE_SZ);
   if (present <= 0 || !MakeRoom(pipe->get(), present, write->bytes)) return;

@@ -21,14 +21,14 @@ int64_t NowNs() {
 }
 
 // The program's code names the call: `mov $number, %eax` right before `syscall`, as every C library has it.
-std::optional<int64_t> NumberFromCode(pid_t pid, const Registers& registers) {
+std::optional<int64_t> NumberFromCode(pid_t tid, const Registers& registers) {
   constexpr uint8_t kMovEax = 0xb8;
   struct [[gnu::packed]] Code {
     uint8_t opcode;
     uint32_t number;
   };
   const RemotePtr<Code> at(registers.instruction().value() - 2 - sizeof(Code));
-  const auto code = ReadRemoteValue(pid, at);
+  const auto code = ReadRemoteValue(tid, at);
   if (!code || code->opcode != kMovEax) return std::nullopt;
   return code->number;
 }
@@ -39,10 +39,10 @@ struct Remaining {
 };
 
 // For restart_syscall: which call it is really, and what is left of its time.
-Result<Remaining> ResolveRestarted(pid_t pid, const FrozenTask& task, uint64_t start_time, const CallMemory& memory) {
+Result<Remaining> ResolveRestarted(const FrozenTask& task, uint64_t start_time, const CallMemory& memory) {
   Remaining out{.call = CallOf(task), .left_ns = std::nullopt};
   if (out.call.number != SYS_restart_syscall) {
-    BATON_TRY(out.left_ns, RemainingNs(pid, out.call));
+    BATON_TRY(out.left_ns, RemainingNs(task.tid, out.call));
     return out;
   }
   const auto known =
@@ -53,20 +53,20 @@ Result<Remaining> ResolveRestarted(pid_t pid, const FrozenTask& task, uint64_t s
     if (known->deadline_ns) out.left_ns = std::max<int64_t>(0, *known->deadline_ns - NowNs());
     return out;
   }
-  const auto number = NumberFromCode(pid, task.registers);
+  const auto number = NumberFromCode(task.tid, task.registers);
   if (!number) {
     return MakeError(ErrorCode::kNotSupported,
                      "thread {} continues an interrupted system call that cannot be told from outside; try again later",
                      task.tid);
   }
   out.call.number = *number;
-  BATON_TRY(out.left_ns, RemainingNs(pid, out.call));
+  BATON_TRY(out.left_ns, RemainingNs(task.tid, out.call));
   return out;
 }
 
 Result<> CaptureRestartBlock(pid_t pid, const FrozenTask& task, pb::ThreadRecord& record, CallMemory& memory) {
   BATON_TRY(const ProcStat stat, ReadStat(pid, task.tid));
-  BATON_TRY(const Remaining resolved, ResolveRestarted(pid, task, stat.starttime, memory));
+  BATON_TRY(const Remaining resolved, ResolveRestarted(task, stat.starttime, memory));
   pb::InterruptedCallRecord* out = record.mutable_interrupted();
   out->set_number(resolved.call.number);
   for (const uint64_t argument : resolved.call.arguments) out->add_arguments(argument);

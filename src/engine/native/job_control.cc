@@ -2,10 +2,12 @@
 
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <span>
 
 #include "base/fault.h"
 #include "task/ptrace.h"
@@ -56,11 +58,15 @@ Result<> StopAgain(const std::vector<std::unique_ptr<BlankTask>>& threads, const
   BATON_CHECKED(FailPoint("restore.stop"));
   const int signal = StopSignalOf(record);
   const uint64_t all_but_stop = ~(uint64_t{1} << static_cast<unsigned>(signal - 1));
-  for (const auto& thread : threads) BATON_CHECKED(SetSignalMask(thread->host_tid(), all_but_stop));
-  if (kill(threads.front()->host_pid(), SIGSTOP) != 0) return ErrnoError(errno, "stop process {}", record.pid());
-  for (const auto& thread : threads) BATON_CHECKED(Continue(thread->host_tid()));
-  for (const auto& thread : threads) BATON_CHECKED(AwaitGroupStop(thread->host_tid(), signal));
-  for (size_t i = 0; i < threads.size(); ++i) {
+  const size_t first = record.threads(0).exited() ? 1 : 0;
+  const std::span<const std::unique_ptr<BlankTask>> living = std::span(threads).subspan(first);
+  for (const auto& thread : living) BATON_CHECKED(SetSignalMask(thread->host_tid(), all_but_stop));
+  // To one thread: which one would take a signal of the process is not known if the first one has ended.
+  const long sent = syscall(SYS_tgkill, threads.front()->host_pid(), living.front()->host_tid(), SIGSTOP);
+  if (const int error = errno; sent != 0) return ErrnoError(error, "stop process {}", record.pid());
+  for (const auto& thread : living) BATON_CHECKED(Continue(thread->host_tid()));
+  for (const auto& thread : living) BATON_CHECKED(AwaitGroupStop(thread->host_tid(), signal));
+  for (size_t i = first; i < threads.size(); ++i) {
     BATON_CHECKED(SetSignalMask(threads[i]->host_tid(), record.threads(static_cast<int>(i)).signal_mask()));
   }
   return {};

@@ -10,21 +10,13 @@
 #include <cerrno>
 
 #include "base/fault.h"
+#include "base/file.h"
 #include "proc/process_files.h"
 #include "resource/common/facts.h"
 #include "resource/common/pty.h"
 
 namespace baton {
 namespace {
-
-Result<UniqueFd> OpenPid(pid_t pid) {
-  const auto fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (const int error = errno; fd < 0) {
-    if (error == ESRCH) return Error(ErrorCode::kTaskGone, error, fmt::format("process {}", pid));
-    return ErrnoError(error, "pidfd_open {}", pid);
-  }
-  return UniqueFd(fd);
-}
 
 Result<UniqueFd> CopyDescriptor(int pid_fd, int fd) {
   const auto copy = static_cast<int>(syscall(SYS_pidfd_getfd, pid_fd, fd, 0));
@@ -81,9 +73,9 @@ Result<> OpenFiles::Gather(const std::vector<Process>& processes, const std::vec
 }
 
 Result<> OpenFiles::GatherProcess(const Process& process) {
-  const auto fds = ListFds(process.host_pid);
+  const auto fds = ListFds(process.living_tid);
   if (!fds) return std::unexpected(ExplainNoList(fds.error(), process.host_pid));
-  BATON_TRY(const UniqueFd pid_fd, OpenPid(process.host_pid));
+  BATON_TRY(const UniqueFd pid_fd, OpenPidFd(process.living_tid));
   for (const int fd : *fds) {
     if (auto gathered = GatherDescriptor(process, pid_fd.get(), fd); !gathered) {
       return gathered.Fail("process {}, descriptor {}", process.host_pid, fd);
@@ -94,12 +86,12 @@ Result<> OpenFiles::GatherProcess(const Process& process) {
 
 Result<> OpenFiles::GatherDescriptor(const Process& process, int pid_fd, int fd) {
   BATON_TRY(UniqueFd copy, CopyDescriptor(pid_fd, fd));
-  BATON_TRY(FdFacts facts, GatherFacts(process.host_pid, fd, copy.get()));
+  BATON_TRY(FdFacts facts, GatherFacts(process.living_tid, fd, copy.get()));
   const bool close_on_exec = (facts.info.flags & O_CLOEXEC) != 0;
   const std::optional<size_t> known = IndexOf(facts);
   const size_t index = known ? *known : Remember(std::move(facts), std::move(copy));
-  files_[index].users.push_back({process.ns_pid, fd, close_on_exec, process.host_pid});
-  by_descriptor_[{process.host_pid, fd}] = index;
+  files_[index].users.push_back({process.ns_pid, fd, close_on_exec, process.living_tid});
+  by_descriptor_[{process.living_tid, fd}] = index;
   return {};
 }
 

@@ -25,6 +25,7 @@ class OpenFiles : public CaptureContext {
  public:
   struct Process {
     pid_t host_pid = 0;
+    pid_t living_tid = 0;  // LivingTask(host_pid)
     pid_t ns_pid = 0;
     bool zombie = false;  // has a number that others may refer to, and no descriptors
   };

@@ -77,11 +77,11 @@ void ForgetOtherSleep(pid_t pid, pid_t tid, PendingCall& call) {
   if (SchedulerClock::Switches(pid, tid) != call.sleep->switches + 1) call.sleep.reset();
 }
 
-Result<std::optional<int64_t>> RemainingNs(pid_t pid, const PendingCall& call) {
+Result<std::optional<int64_t>> RemainingNs(pid_t tid, const PendingCall& call) {
   const auto timeout = RelativeTimeout(call.number, call.arguments);
   if (!timeout) return std::nullopt;
   if (const auto at = LeftAt(call)) {
-    BATON_TRY(const timespec left, ReadRemoteValue(pid, RemotePtr<timespec>(*at)));
+    BATON_TRY(const timespec left, ReadRemoteValue(tid, RemotePtr<timespec>(*at)));
     return Nanoseconds(left);
   }
   const uint64_t value = call.arguments[static_cast<size_t>(timeout->index)];
@@ -92,7 +92,7 @@ Result<std::optional<int64_t>> RemainingNs(pid_t pid, const PendingCall& call) {
     total_ns = milliseconds * kNsPerMs;
   } else {
     if (value == 0) return std::nullopt;
-    BATON_TRY(const timespec time, ReadRemoteValue(pid, RemotePtr<timespec>(value)));
+    BATON_TRY(const timespec time, ReadRemoteValue(tid, RemotePtr<timespec>(value)));
     total_ns = Nanoseconds(time);
   }
   return std::max<int64_t>(0, total_ns - (call.sleep ? call.sleep->slept_ns : 0));

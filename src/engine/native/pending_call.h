@@ -37,6 +37,6 @@ std::optional<PendingCall> LookAtPendingCall(pid_t pid, pid_t tid, SchedulerCloc
 void ForgetOtherSleep(pid_t pid, pid_t tid, PendingCall& call);
 
 // After the stop: what is left of the time-out; none: for ever, or unknown.
-Result<std::optional<int64_t>> RemainingNs(pid_t pid, const PendingCall& call);
+Result<std::optional<int64_t>> RemainingNs(pid_t tid, const PendingCall& call);
 
 }  // namespace baton

@@ -76,7 +76,7 @@ Result<> CheckThreadsShare(const FrozenProcess& process) {
   for (const FrozenTask& task : process.tasks) {
     for (const auto& [type, what] :
          {std::pair{KCMP_FILES, "descriptor table"}, std::pair{KCMP_FS, "working directory"}}) {
-      if (task.tid == process.pid || Share(task.tid, process.pid, type)) continue;
+      if (task.tid == process.living_tid() || Share(task.tid, process.living_tid(), type)) continue;
       return MakeError(ErrorCode::kNotSupported,
                        "thread {} of process {} has a {} of its own (unshare); that cannot be saved yet", task.tid,
                        process.pid, what);
@@ -85,9 +85,10 @@ Result<> CheckThreadsShare(const FrozenProcess& process) {
   return {};
 }
 
-Result<> CaptureIdentity(pid_t pid, pb::ProcessRecord& record) {
+Result<> CaptureIdentity(const FrozenProcess& process, pb::ProcessRecord& record) {
   BATON_CHECKED(FailPoint("capture.identity"));
-  BATON_TRY(const ProcStatus status, ReadStatus(pid));
+  const pid_t tid = process.living_tid();
+  BATON_TRY(const ProcStatus status, ReadStatus(tid));
   record.set_pid(Innermost(status.ns_tgid, status.tgid));
   record.set_pgid(Innermost(status.ns_pgid, 0));
   record.set_sid(Innermost(status.ns_sid, 0));
@@ -96,8 +97,9 @@ Result<> CaptureIdentity(pid_t pid, pb::ProcessRecord& record) {
   const auto parent = ReadStatus(status.ppid);
   record.set_ppid(parent ? Innermost(parent->ns_tgid, parent->tgid) : 0);
   *record.mutable_credentials() = CredentialsOf(status);
-  record.set_shares_files(Share(pid, status.ppid, KCMP_FILES));
-  record.set_shares_directories(Share(pid, status.ppid, KCMP_FS));
+  const pid_t parent_tid = LivingTask(status.ppid);
+  record.set_shares_files(Share(tid, parent_tid, KCMP_FILES));
+  record.set_shares_directories(Share(tid, parent_tid, KCMP_FS));
   return {};
 }
 
@@ -166,13 +168,9 @@ Result<> CheckStatusReadable(pid_t pid, const std::string& name) {
 
 }  // namespace
 
-Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid) {
+Result<> CheckProcess(const FrozenProcess& process, pid_t root_tid) {
   BATON_CHECKED(FailPoint("capture.check_process"));
   if (process.zombie) return {};
-  if (process.leader_exited) {
-    return MakeError(ErrorCode::kNotSupported,
-                     "process {}: its first thread has ended while others run; that cannot be saved yet", process.pid);
-  }
   for (const FrozenTask& task : process.tasks) {
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
     BATON_CHECKED(SuspendSeccomp(status, task.tid));
@@ -181,33 +179,35 @@ Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid) {
                        process.pid, status.name);
     }
   }
-  BATON_CHECKED(CheckNamespaces(process.pid, root_pid));
-  if (process.pid == root_pid) BATON_CHECKED(CheckOuterNamespaces(root_pid));
+  const pid_t tid = process.living_tid();
+  BATON_CHECKED(CheckNamespaces(tid, root_tid));
+  if (tid == root_tid) BATON_CHECKED(CheckOuterNamespaces(root_tid));
   BATON_CHECKED(CheckThreadsShare(process));
   BATON_TRY(const ProcStat stat, ReadStat(process.pid));
-  return CheckSharing(process.pid, stat.ppid);
+  return CheckSharing(tid, LivingTask(stat.ppid));
 }
 
 Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFlags& flags) {
   pb::ProcessRecord record;
-  BATON_CHECKED(CaptureIdentity(process.pid, record));
-  BATON_TRY(const ProcStat stat, ReadStat(process.pid));
+  BATON_CHECKED(CaptureIdentity(process, record));
+  const pid_t tid = process.living_tid();
+  BATON_TRY(const ProcStat stat, ReadStat(tid));
   record.set_zombie(process.zombie);
   if (process.zombie) {
     BATON_CHECKED(CheckStatusReadable(process.pid, stat.comm));
     record.set_exit_status(stat.exit_code);
     return record;
   }
-  BATON_CHECKED(CaptureLimits(process.pid, record));
-  BATON_CHECKED(CaptureDirectories(process.pid, record));
-  BATON_CHECKED(CaptureLayout(process.pid, stat, record));
+  BATON_CHECKED(CaptureLimits(tid, record));
+  BATON_CHECKED(CaptureDirectories(tid, record));
+  BATON_CHECKED(CaptureLayout(tid, stat, record));
   BATON_CHECKED(CaptureSharedPending(process, record));
-  BATON_CHECKED(CaptureOomScore(process.pid, record));
+  BATON_CHECKED(CaptureOomScore(tid, record));
   const FrozenTask& leader = process.tasks.front();
   record.set_stopped(leader.group_stopped);
   record.set_stop_signal(static_cast<uint32_t>(leader.group_stopped ? leader.group_stop_signal : 0));
-  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(process.pid));
-  BATON_TRY(const std::vector<pb::MappingRecord> mappings, DescribeMappings(process.pid, maps, flags));
+  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(tid));
+  BATON_TRY(const std::vector<pb::MappingRecord> mappings, DescribeMappings(tid, maps, flags));
   for (const pb::MappingRecord& mapping : mappings) *record.add_mappings() = mapping;
   return record;
 }

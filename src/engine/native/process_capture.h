@@ -13,8 +13,8 @@
 namespace baton {
 
 // kNotSupported, naming the process, for what cannot be saved: 32-bit tasks, other namespaces than
-// `root_pid`'s, shared address spaces or descriptor tables with another process.
-Result<> CheckProcess(const FrozenProcess& process, pid_t root_pid);
+// those of `root_tid`, shared address spaces or descriptor tables with another process.
+Result<> CheckProcess(const FrozenProcess& process, pid_t root_tid);
 
 // Identity, directories, limits, credentials, layout, mappings; of a zombie only identity and exit status.
 Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFlags& flags);

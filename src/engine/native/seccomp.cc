@@ -61,11 +61,15 @@ Result<> Install(RemoteSyscalls& calls, const pb::ProcessRecord& process, uint32
   return MakeError(ErrorCode::kInternal, "process {}: thread {} does not take a seccomp filter", process.pid(), result);
 }
 
+// A first thread that has ended counts for nothing.
+int FirstLiving(const pb::ProcessRecord& process) { return process.threads(0).exited() ? 1 : 0; }
+
 // How many filters, counted from the oldest, all threads have in common.
 int CommonFilters(const pb::ProcessRecord& process) {
-  const Filters& first = process.threads(0).seccomp_filters();
+  const Filters& first = process.threads(FirstLiving(process)).seccomp_filters();
   auto end = first.end();
   for (const pb::ThreadRecord& thread : process.threads()) {
+    if (thread.exited()) continue;
     const Filters& other = thread.seccomp_filters();
     end = std::mismatch(first.begin(), end, other.begin(), other.end()).first;
   }
@@ -130,11 +134,13 @@ Result<> RestoreSeccomp(const std::vector<std::unique_ptr<BlankTask>>& threads, 
                      process.pid());
   }
   const int common = CommonFilters(process);
+  const int first = FirstLiving(process);
   const uint64_t to_all = threads.size() > 1 ? SECCOMP_FILTER_FLAG_TSYNC : 0;
   for (int i = 0; i < common; ++i) {
-    BATON_CHECKED(Install(threads.front()->calls(), process, process.threads(0).seccomp_filters(i), to_all));
+    BATON_CHECKED(Install(threads[static_cast<size_t>(first)]->calls(), process,
+                          process.threads(first).seccomp_filters(i), to_all));
   }
-  for (size_t i = 0; i < threads.size(); ++i) {
+  for (size_t i = static_cast<size_t>(first); i < threads.size(); ++i) {
     BATON_CHECKED(InstallRest(*threads[i], process, process.threads(static_cast<int>(i)), common));
   }
   return {};

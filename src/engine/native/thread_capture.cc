@@ -112,6 +112,17 @@ Result<pb::ThreadRecord> CaptureThread(const FrozenProcess& process, const Froze
   return record;
 }
 
+Result<pb::ThreadRecord> DescribeExitedLeader(pid_t pid) {
+  BATON_TRY(const ProcStatus status, ReadStatus(pid));
+  BATON_TRY(const ProcStat stat, ReadStat(pid, pid));
+  pb::ThreadRecord record;
+  record.set_tid(status.ns_tgid.empty() ? pid : status.ns_tgid.back());
+  record.set_name(status.name);
+  record.set_exited(true);
+  record.set_exit_status(stat.exit_code);
+  return record;
+}
+
 Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record) {
   BATON_CHECKED(FailPoint("capture.inside_thread"));
   calls.ResetArguments();

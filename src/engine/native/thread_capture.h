@@ -16,6 +16,9 @@ namespace baton {
 // Registers, masks, pending signals, scheduling: all that can be read from outside.
 Result<pb::ThreadRecord> CaptureThread(const FrozenProcess& process, const FrozenTask& task, CallMemory& memory);
 
+// What is left of a first thread that has ended while others go on.
+Result<pb::ThreadRecord> DescribeExitedLeader(pid_t pid);
+
 // The rest of the thread, by calls in it.
 Result<> CaptureInsideThread(RemoteSyscalls& calls, pb::ThreadRecord& record);
 

@@ -85,6 +85,7 @@ Result<> RestoreInsideThread(BlankTask& thread, const pb::ThreadRecord& record) 
   calls.ResetArguments();
   BATON_TRY(const RemotePtr<> name, calls.PutString(record.name()));
   BATON_CHECKED(calls.Do("set the thread's name", SYS_prctl, PR_SET_NAME, name));
+  if (record.exited()) return {};
   BATON_CHECKED(calls.Do("set_tid_address", SYS_set_tid_address, record.clear_child_tid()));
   if (record.robust_list() != 0) {
     BATON_CHECKED(

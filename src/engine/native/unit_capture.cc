@@ -63,10 +63,12 @@ Result<> NativeCapture::Prepare() {
   auto status = ReadStatus(request_.pid);
   if (!status) return status.Fail("process {}", request_.pid);
   BATON_TRY(const std::vector<pid_t> pids, ListProcesses());
+  std::vector<pid_t> tids;
   for (const pid_t pid : pids) {
-    if (auto read = flags_[pid].Read(pid); !read) flags_.erase(pid);
+    tids.push_back(LivingTask(pid));
+    if (auto read = flags_[pid].Read(tids.back()); !read) flags_.erase(pid);
   }
-  return pages_.Prepare(pids);
+  return pages_.Prepare(tids);
 }
 
 Result<> NativeCapture::Stop() {
@@ -104,6 +106,7 @@ Result<> NativeCapture::CaptureAll() {
   BATON_CHECKED(FindSysv());
   BATON_CHECKED(CaptureInside());
   BATON_CHECKED(sysv_.CopySegments(pages_));
+  BATON_CHECKED(CheckDeathSignals());
   BATON_TRY(file_records_, open_files_.Capture());
   contents_ = open_files_.TakeContents();
   NoteWrittenFiles();
@@ -113,11 +116,12 @@ Result<> NativeCapture::CaptureAll() {
 // All that can be refused is refused here, before anything is touched.
 Result<> NativeCapture::CheckAll() {
   std::vector<OpenFiles::Process> processes;
-  const pid_t root = frozen_->processes().front().pid;
+  const pid_t root = frozen_->processes().front().living_tid();
   for (const FrozenProcess& process : frozen_->processes()) {
     BATON_CHECKED(CheckProcess(process, root));
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid));
-    processes.push_back({process.pid, status.ns_tgid.empty() ? process.pid : status.ns_tgid.back(), process.zombie});
+    const pid_t ns_pid = status.ns_tgid.empty() ? process.pid : status.ns_tgid.back();
+    processes.push_back({process.pid, process.living_tid(), ns_pid, process.zombie});
   }
   BATON_CHECKED(open_files_.Gather(processes, request_.externals));
   BATON_CHECKED(AddRemovedFiles());
@@ -130,7 +134,7 @@ Result<> NativeCapture::AddRemovedFiles() {
     if (process.zombie) continue;
     for (auto& [name, flags, ids] :
          {std::tuple{"cwd", O_PATH | O_DIRECTORY, &removed_cwds_}, std::tuple{"exe", O_RDONLY, &removed_exes_}}) {
-      const std::string path = fmt::format("/proc/{}/{}", process.pid, name);
+      const std::string path = fmt::format("/proc/{}/{}", process.living_tid(), name);
       struct stat status{};
       if (stat(path.c_str(), &status) != 0 || status.st_nlink > 0) continue;
       BATON_TRY(UniqueFd fd, OpenFile(path, flags));
@@ -165,7 +169,7 @@ Result<> NativeCapture::CaptureOutside() {
                      "what is saved: save from that one on",
                      record.pid());
   }
-  BATON_CHECKED(DescribeMachine(frozen_->processes().front().pid, unit_));
+  BATON_CHECKED(DescribeMachine(frozen_->processes().front().living_tid(), unit_));
   unit_.set_root_pid(static_cast<uint32_t>(processes_.front().pid()));
   unit_.set_capsule(request_.scope == CaptureRequest::Scope::kCapsule);
   unit_.set_outside_parent(static_cast<uint32_t>(processes_.front().ppid()));
@@ -173,7 +177,7 @@ Result<> NativeCapture::CaptureOutside() {
 }
 
 Result<> NativeCapture::FindSysv() {
-  SysvScope scope{.root_pid = frozen_->processes().front().pid, .numbers = {}, .attached = {}};
+  SysvScope scope{.root_pid = frozen_->processes().front().living_tid(), .numbers = {}, .attached = {}};
   for (size_t i = 0; i < processes_.size(); ++i) {
     scope.numbers[frozen_->processes()[i].pid] = processes_[i].pid();
     for (const pb::MappingRecord& mapping : processes_[i].mappings()) {
@@ -215,17 +219,22 @@ Result<> NativeCapture::CaptureInside() {
 }
 
 Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::ProcessRecord& record, bool first) {
-  BATON_TRY(const RemoteMemory memory, RemoteMemory::Open(process.pid));
-  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(process.pid));
+  const pid_t tid = process.living_tid();
+  BATON_TRY(const RemoteMemory memory, RemoteMemory::Open(tid));
+  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(tid));
   BATON_TRY(const InjectionPlace place, InjectionPlace::Find(memory, maps));
-  BATON_TRY(const ProcStatus leader, ReadStatus(process.pid));
+  BATON_TRY(const ProcStatus leader, ReadStatus(tid));
+  if (process.leader_exited) {
+    BATON_TRY(*record.add_threads(), DescribeExitedLeader(process.pid));
+  }
+  const int first_living = record.threads_size();
   // All of them before the memory is copied: what is left of a time-out may be put on a thread's stack.
   for (const FrozenTask& task : process.tasks) {
     BATON_TRY(*record.add_threads(), CaptureThread(process, task, call_memory_));
   }
   for (size_t i = 0; i < process.tasks.size(); ++i) {
     const FrozenTask& task = process.tasks[i];
-    pb::ThreadRecord& thread = *record.mutable_threads(static_cast<int>(i));
+    pb::ThreadRecord& thread = *record.mutable_threads(first_living + static_cast<int>(i));
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
     BATON_TRY(const BorrowedTask::Thread borrowed, DescribeForBorrowing(leader, status, task));
     thread.set_tid(borrowed.marker.ns_tid);
@@ -235,14 +244,31 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
     BATON_CHECKED(CaptureInsideThread(visit->calls(), thread));
     if (i == 0) {
       if (first) BATON_CHECKED(CaptureClocks(visit->calls(), unit_));
-      BATON_CHECKED(CaptureInsideLeader(*visit, process.pid, record));
-      MakeShadow(*visit, borrowed.marker, process.pid, leader);
+      BATON_CHECKED(CaptureInsideLeader(*visit, tid, record));
+      MakeShadow(*visit, borrowed.marker, tid, leader);
       BATON_CHECKED(pages_.CopyProcess(memory, visit->calls(), record));
-      BATON_CHECKED(CaptureLocksOfFuture(visit->calls(), process.pid, leader, record));
+      BATON_CHECKED(CaptureLocksOfFuture(visit->calls(), tid, leader, record));
     } else {
       CaptureOwnCredentials(status, record, thread);
     }
     BATON_CHECKED(visit->Return());
+  }
+  return {};
+}
+
+// A parent-death signal comes when the thread ends that made the child, and in a restored process that is the first
+// one.
+Result<> NativeCapture::CheckDeathSignals() const {
+  const auto has_signal = [](const pb::ThreadRecord& thread) { return thread.parent_death_signal() != 0; };
+  for (const pb::ProcessRecord& parent : processes_) {
+    if (parent.threads().empty() || !parent.threads(0).exited()) continue;
+    for (const pb::ProcessRecord& child : processes_) {
+      if (child.ppid() != parent.pid() || std::ranges::none_of(child.threads(), has_signal)) continue;
+      return MakeError(ErrorCode::kNotSupported,
+                       "process {} has a parent-death signal, and the first thread of its parent {} has ended: that "
+                       "cannot be saved",
+                       child.pid(), parent.pid());
+    }
   }
   return {};
 }
@@ -279,7 +305,7 @@ void NativeCapture::NoteWrittenFiles() {
     for (const pb::MappingRecord& mapping : processes_[i].mappings()) {
       if (mapping.backing() != pb::MappingRecord::FILE || !mapping.shared() || !mapping.maybe_writable()) continue;
       // As the unit sees the path: its directories may be elsewhere here.
-      const std::string path = fmt::format("/proc/{}/root{}", frozen_->processes()[i].pid, mapping.path());
+      const std::string path = fmt::format("/proc/{}/root{}", frozen_->processes()[i].living_tid(), mapping.path());
       struct stat status{};
       if (stat(path.c_str(), &status) != 0) continue;
       written_files_.push_back({mapping.path(), status.st_dev, status.st_ino, true, false});

@@ -46,6 +46,7 @@ class NativeCapture : public UnitCapture {
   Result<> AddRemovedFiles();
   Result<> FindSysv();
   Result<> CheckRelations() const;
+  Result<> CheckDeathSignals() const;
   void NoteWrittenFiles();
   void FinishStats();
 

@@ -48,12 +48,18 @@ Result<> CheckMappings(const pb::ProcessRecord& process, const pb::SysvRecord& s
   return {};
 }
 
+// Only the first thread of several can have ended.
+bool IsEndedLeader(const pb::ProcessRecord& process, const pb::ThreadRecord& thread) {
+  return thread.exited() && thread.tid() == process.pid() && process.threads_size() > 1 && thread.pending().empty();
+}
+
 Result<> CheckThreads(const pb::ProcessRecord& process) {
   if (process.threads().empty() || process.threads(0).tid() != process.pid()) {
     return MakeError(ErrorCode::kCorrupt, "process {} has no leading thread", process.pid());
   }
   for (const pb::ThreadRecord& thread : process.threads()) {
-    const bool sane = thread.tid() > 0 && thread.registers().size() == sizeof(user_regs_struct) &&
+    if (IsEndedLeader(process, thread)) continue;
+    const bool sane = thread.tid() > 0 && !thread.exited() && thread.registers().size() == sizeof(user_regs_struct) &&
                       (!thread.has_interrupted() || thread.interrupted().arguments_size() == 6);
     if (!sane) return MakeError(ErrorCode::kCorrupt, "process {}: thread {}", process.pid(), thread.tid());
     for (const std::string& info : thread.pending()) {

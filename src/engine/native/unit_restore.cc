@@ -164,6 +164,10 @@ Result<> NativeRestore::FinishProcess(Member& member) {
   BATON_CHECKED(RestorePending(leader, record));
   for (size_t i = 0; i < member.threads.size(); ++i) {
     const pb::ThreadRecord& thread = record.threads(static_cast<int>(i));
+    if (thread.exited()) {
+      BATON_CHECKED(leader.EndAlone(thread.exit_status()));
+      continue;
+    }
     BATON_CHECKED(RestoreThreadPending(*member.threads[i], record, thread));
     std::optional<int64_t> result;
     if (thread.has_interrupted()) BATON_CHECKED(TakeUpCall(*member.threads[i], thread, result));
@@ -185,16 +189,16 @@ Result<> NativeRestore::TakeUpCall(BlankTask& thread, const pb::ThreadRecord& re
 // The last call in the process is made from its own vDSO, in a thread that is whole already.
 Result<> NativeRestore::RemoveBootArea(Member& member) {
   BATON_CHECKED(FailPoint("restore.remove_boot"));
-  BlankTask& leader = *member.threads.front();
-  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(leader.host_pid()));
-  BATON_TRY(const InjectionPlace place, InjectionPlace::Find(leader.memory(), maps));
-  BATON_TRY(const ProcStatus status, ReadStatus(leader.host_pid()));
+  const BlankTask& living = member.record->threads(0).exited() ? *member.threads.back() : *member.threads.front();
+  BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(living.host_tid()));
+  BATON_TRY(const InjectionPlace place, InjectionPlace::Find(living.memory(), maps));
+  BATON_TRY(const ProcStatus status, ReadStatus(living.host_tid()));
   FrozenTask task;
-  task.tid = leader.host_tid();
+  task.tid = living.host_tid();
   BATON_TRY(task.registers, GetRegisters(task.tid));
   BATON_TRY(const BorrowedTask::Thread thread, DescribeForBorrowing(status, status, task));
   std::optional<BorrowedTask> visit;
-  BATON_CHECKED(BorrowedTask::Borrow(visit, leader.memory(), place, thread));
+  BATON_CHECKED(BorrowedTask::Borrow(visit, living.memory(), place, thread));
   BATON_CHECKED(visit->calls().Do("unmap the boot area", SYS_munmap, boot_.start.value(), BootArea::kBytes));
   // Not before: it takes away our own sight of the process.
   if (member.record->dumpable() != 1) BATON_CHECKED(visit->calls().Call(SYS_prctl, PR_SET_DUMPABLE, 0));
@@ -207,7 +211,8 @@ Result<> NativeRestore::Go() {
   for (auto record = image_.processes.rbegin(); record != image_.processes.rend(); ++record) {
     if (record->zombie()) continue;
     const Member& member = members_.at(record->pid());
-    for (const auto& thread : member.threads) {
+    for (size_t i = record->threads(0).exited() ? 1 : 0; i < member.threads.size(); ++i) {
+      const auto& thread = member.threads[i];
       if (auto detached = Detach(thread->host_tid()); !detached) BATON_LOG(kWarn, "{}", detached.error().ToString());
     }
   }
