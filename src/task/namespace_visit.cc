@@ -2,7 +2,6 @@
 
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,11 +29,29 @@ int Enter(void* argument) {
   auto* visit = static_cast<Visit*>(argument);
   const int entered = setns(visit->pid_fd, visit->namespaces);
   if (const int error = errno; entered != 0) {
-    visit->result = ErrnoError(error, "enter the unit's IPC namespace");
+    visit->result = ErrnoError(error, "enter the unit's namespaces");
   } else {
     visit->result = (*visit->body)();
   }
   _exit(0);
+}
+
+Result<> VisitNamespaces(pid_t pid, int namespaces, const std::function<Result<>()>& visit) {
+  BATON_TRY(const UniqueFd pid_fd, OpenPidFd(pid));
+  Visit there{.pid_fd = pid_fd.get(), .namespaces = namespaces, .body = &visit, .result = std::nullopt};
+  // Of a user namespace one can only enter another one than one's own (setns(2)).
+  if (!ShareNamespace(pid, getpid(), "user")) there.namespaces |= CLONE_NEWUSER;
+  std::vector<std::byte> stack(kStackBytes);
+  const int dumpable = prctl(PR_GET_DUMPABLE);
+  // Without an exit signal: nobody who watches for SIGCHLD hears of it.
+  const pid_t child = clone(Enter, stack.data() + stack.size(), CLONE_VM | CLONE_FILES | CLONE_VFORK, &there);
+  if (const int error = errno; child < 0) return ErrnoError(error, "make a process");
+  while (waitpid(child, nullptr, __WALL) < 0 && errno == EINTR) {
+  }
+  // Its credentials have changed, and with them what our common memory allows.
+  if (dumpable == 1 && prctl(PR_GET_DUMPABLE) != 1) prctl(PR_SET_DUMPABLE, 1);
+  if (there.result) return std::move(*there.result);
+  return MakeError(ErrorCode::kInternal, "the visitor of the unit's namespaces was killed");
 }
 
 }  // namespace
@@ -47,21 +64,12 @@ bool ShareNamespace(pid_t a, pid_t b, const char* name) {
 
 Result<> InIpcNamespaceOf(pid_t pid, const std::function<Result<>()>& visit) {
   if (ShareNamespace(pid, getpid(), "ipc")) return visit();
-  BATON_TRY(const UniqueFd pid_fd, OpenPidFd(pid));
-  Visit there{.pid_fd = pid_fd.get(), .namespaces = CLONE_NEWIPC, .body = &visit, .result = std::nullopt};
-  // Of a user namespace one can only enter another one than one's own (setns(2)).
-  if (!ShareNamespace(pid, getpid(), "user")) there.namespaces |= CLONE_NEWUSER;
-  std::vector<std::byte> stack(kStackBytes);
-  const int dumpable = prctl(PR_GET_DUMPABLE);
-  // Without an exit signal: nobody who watches for SIGCHLD hears of it.
-  const pid_t child = clone(Enter, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK, &there);
-  if (const int error = errno; child < 0) return ErrnoError(error, "make a process");
-  while (waitpid(child, nullptr, __WALL) < 0 && errno == EINTR) {
-  }
-  // Its credentials have changed, and with them what our common memory allows.
-  if (dumpable == 1 && prctl(PR_GET_DUMPABLE) != 1) prctl(PR_SET_DUMPABLE, 1);
-  if (there.result) return std::move(*there.result);
-  return MakeError(ErrorCode::kInternal, "the visitor of the unit's IPC namespace was killed");
+  return VisitNamespaces(pid, CLONE_NEWIPC, visit);
+}
+
+Result<> InIpcAndMountNamespaceOf(pid_t pid, const std::function<Result<>()>& visit) {
+  const bool own_mounts = !ShareNamespace(pid, getpid(), "mnt");
+  return VisitNamespaces(pid, CLONE_NEWIPC | (own_mounts ? CLONE_NEWNS : 0), visit);
 }
 
 }  // namespace baton

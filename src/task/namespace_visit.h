@@ -1,5 +1,5 @@
 // A few system calls made by us in the namespaces of another process, in this address space: what is mapped by them
-// (shmat(2)) stays mapped here afterwards.
+// (shmat(2)) or opened stays so here afterwards.
 #pragma once
 
 #include <sys/types.h>
@@ -18,5 +18,7 @@ bool ShareNamespace(pid_t a, pid_t b, const char* name);
 // change everything, but must not start threads, exit, or rely on the number of its thread.
 // Errors: those of `visit`; of setns(2) where we have no right to go there.
 Result<> InIpcNamespaceOf(pid_t pid, const std::function<Result<>()>& visit);
+// The same in its mount namespace too. REQUIRES: it does not share our IPC namespace.
+Result<> InIpcAndMountNamespaceOf(pid_t pid, const std::function<Result<>()>& visit);
 
 }  // namespace baton

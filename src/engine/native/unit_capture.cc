@@ -14,6 +14,7 @@
 #include "engine/native/credentials.h"
 #include "engine/native/job_control.h"
 #include "engine/native/machine.h"
+#include "engine/native/message_queues.h"
 #include "engine/native/process_capture.h"
 #include "engine/native/record_names.h"
 #include "engine/native/seccomp.h"
@@ -125,6 +126,7 @@ Result<> NativeCapture::CheckAll() {
   }
   BATON_CHECKED(open_files_.Gather(processes, request_.externals));
   BATON_CHECKED(AddRemovedFiles());
+  BATON_CHECKED(AddMessageQueues());
   return open_files_.Check();
 }
 
@@ -174,6 +176,20 @@ Result<> NativeCapture::CaptureOutside() {
   unit_.set_capsule(request_.scope == CaptureRequest::Scope::kCapsule);
   unit_.set_outside_parent(static_cast<uint32_t>(processes_.front().ppid()));
   return CheckRelations();
+}
+
+// Those that nobody has open.
+Result<> NativeCapture::AddMessageQueues() {
+  BATON_TRY(std::vector<UniqueFd> queues, OpenMessageQueues(frozen_->processes().front().pid));
+  for (UniqueFd& queue : queues) {
+    struct stat status{};
+    fstat(queue.get(), &status);
+    const bool known = std::ranges::any_of(open_files_.files(), [&](const FdFacts& file) {
+      return file.status.st_dev == status.st_dev && file.status.st_ino == status.st_ino;
+    });
+    if (!known) BATON_CHECKED(open_files_.Add(std::move(queue)));
+  }
+  return {};
 }
 
 Result<> NativeCapture::FindSysv() {

@@ -44,6 +44,7 @@ class NativeCapture : public UnitCapture {
   void MakeShadow(BorrowedTask& leader, const Marker& marker, pid_t pid, const ProcStatus& status);
   Result<> CaptureInsideLeader(BorrowedTask& leader, pid_t pid, pb::ProcessRecord& record);
   Result<> AddRemovedFiles();
+  Result<> AddMessageQueues();
   Result<> FindSysv();
   Result<> CheckRelations() const;
   Result<> CheckDeathSignals() const;

@@ -16,6 +16,8 @@
 namespace baton {
 namespace {
 
+constexpr uint64_t kMessageQueues = 0x19800202;  // MQUEUE_MAGIC
+
 int64_t Nanoseconds(const timespec& time) { return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec; }
 
 Result<pb::FilePayload> DescribeOpenFile(const FdFacts& file, const CaptureContext& context) {
@@ -99,7 +101,8 @@ class FileKind : public ResourceKind {
 
   // Namespaces, pidfds and the like are regular files too, but their links are no paths.
   bool Claims(const FdFacts& file) const override {
-    if (!file.link.starts_with('/')) return false;
+    const bool of_queues = file.fs_magic == kMessageQueues && !file.IsDirectory();  // the kind mqueue
+    if (!file.link.starts_with('/') || of_queues) return false;
     return file.IsRegular() || file.IsDirectory() || S_ISLNK(file.status.st_mode);
   }
 

@@ -1,10 +1,11 @@
 // live-modes: plain refuse refuse-user
 // What cannot be saved is found before anything is touched: the checkpoint fails, its error names the process and the
 // descriptor (the program says with expect() what must be in the text), and the program goes on unharmed.
-// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files
+// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files mq_notify
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
+#include <mqueue.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 
@@ -107,7 +108,20 @@ static void thread_files(void) {
   pthread_join(other, NULL);
 }
 
-static const struct live_case cases[] = {
-    {"io_uring", io_uring}, {"perf_event", perf_event},       {"userfaultfd", userfaultfd},  {"traced", traced},
-    {"by_child", by_child}, {"net_namespace", net_namespace}, {"thread_files", thread_files}};
+static void mq_notify_signal(void) {
+  char name[40];
+  snprintf(name, sizeof name, "/live-refused-%d", getpid());
+  mqd_t queue = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, NULL);
+  if (queue < 0) skip("no message queues here");
+  OK(mq_unlink(name));
+  OK(mq_notify(queue, &(struct sigevent){.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGURG}));
+  expect(getpid(), queue, "mq_notify");
+  until_go();
+  OK(mq_notify(queue, NULL));
+}
+
+static const struct live_case cases[] = {{"io_uring", io_uring},         {"perf_event", perf_event},
+                                         {"userfaultfd", userfaultfd},   {"traced", traced},
+                                         {"by_child", by_child},         {"net_namespace", net_namespace},
+                                         {"thread_files", thread_files}, {"mq_notify", mq_notify_signal}};
 RUN_CASES(cases)
