@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "resource/common/owner.h"
 #include "resource/file/file_payload.h"
 #include "resource/file/locks.h"
 #include "resource/file/nameless.h"
@@ -38,11 +39,22 @@ Result<pb::FilePayload> DescribeOpenFile(const FdFacts& file, const CaptureConte
   payload.set_atime_ns(Nanoseconds(file.status.st_atim));
   BATON_TRY(const std::vector<pb::FileLock> locks, GatherLocks(file));
   payload.mutable_locks()->Assign(locks.begin(), locks.end());
+  if ((payload.flags() & O_PATH) == 0) {
+    BATON_TRY(*payload.mutable_owner(), CaptureOwner(file, context));
+  }
   return payload;
 }
 
 bool HasContent(const pb::FilePayload& payload) {
   return payload.origin() != pb::FilePayload::PATH && S_ISREG(payload.mode());
+}
+
+// Its content is read through another open file.
+Result<> CheckLeases(const pb::FilePayload& payload) {
+  const auto excludes = [](const pb::FileLock& lock) { return lock.type() == pb::FileLock::LEASE && lock.write(); };
+  if (std::ranges::none_of(payload.locks(), excludes)) return {};
+  return MakeError(ErrorCode::kNotSupported,
+                   "has a write lease and no name: reading it would break the lease; give it up first");
 }
 
 // --- restore ---
@@ -109,8 +121,9 @@ class FileKind : public ResourceKind {
   Result<> Check(const FdFacts& file, const CaptureContext& context) const override {
     BATON_TRY(const pb::FilePayload payload, DescribeOpenFile(file, context));
     BATON_CHECKED(ParseFilePayload(payload.SerializeAsString()));
-    if (HasContent(payload)) return CheckContent(file);
-    return {};
+    if (!HasContent(payload)) return {};
+    BATON_CHECKED(CheckLeases(payload));
+    return CheckContent(file);
   }
 
   Result<std::string> Capture(const FdFacts& file, CaptureContext& context) const override {
@@ -132,7 +145,9 @@ class FileKind : public ResourceKind {
     BATON_TRY(const pb::FilePayload file, ParseFilePayload(payload));
     BATON_CHECKED(Seal(file, users, context));
     BATON_CHECKED(RenewSqliteIdentity(file, users, context));
-    return TakeProcessLocks(file, users, context);
+    BATON_CHECKED(TakeProcessLocks(file, users, context));
+    BATON_CHECKED(RestoreOwner(file.owner(), users, context));
+    return TakeLease(file, users, context);
   }
 
   Result<std::string> Describe(std::string_view payload) const override {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "resource/common/file_key.h"
+#include "resource/common/owner.h"
 #include "resource/common/payload.h"
 
 namespace baton {
@@ -50,6 +51,7 @@ Result<> CheckLocks(const pb::FilePayload& file) {
     if (lock.start() > kMaxOffset || lock.bytes() > kMaxOffset - lock.start() + 1) {
       return Corrupt(file, "a lock reaches beyond the largest offset");
     }
+    if (!pb::FileLock::Break_IsValid(lock.broken())) return Corrupt(file, "how far a lease is broken");
     if ((lock.type() == pb::FileLock::PROCESS) != (lock.ns_pid() != 0)) return Corrupt(file, "owner of a lock");
   }
   return {};
@@ -102,6 +104,7 @@ Result<pb::FilePayload> ParseFilePayload(std::string_view payload) {
     return Corrupt(file, "content or seals of a file with a name");
   }
   BATON_CHECKED(CheckLocks(file));
+  BATON_CHECKED(CheckOwner(file.owner()));
   return file;
 }
 

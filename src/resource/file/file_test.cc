@@ -115,12 +115,28 @@ TEST_F(FileKindTest, RefusesTooMuchWithoutAName) {
   EXPECT_THAT(checked.error().ToString(), testing::HasSubstr("2 MiB in it, more than the 1 MiB"));
 }
 
-TEST_F(FileKindTest, RefusesALease) {
+TEST_F(FileKindTest, CapturesALeaseAndWhoIsToldOfItsBreak) {
+  const std::string path = testing::TempDir() + fmt::format("lease-{}", getpid());
+  const auto fd = OpenFile(path, O_CREAT | O_RDWR);
+  ASSERT_TRUE(fd);
+  ASSERT_EQ(fcntl(fd->get(), F_SETSIG, SIGUSR1), 0);
+  ASSERT_EQ(fcntl(fd->get(), F_SETLEASE, F_WRLCK), 0);
+  const pb::FilePayload payload = Captured(fd->get());
+  unlink(path.c_str());
+  ASSERT_EQ(payload.locks_size(), 1);
+  EXPECT_EQ(payload.locks(0).type(), pb::FileLock::LEASE);
+  EXPECT_TRUE(payload.locks(0).write());
+  EXPECT_EQ(payload.owner().kind(), pb::FileOwner::PROCESS);
+  EXPECT_EQ(payload.owner().signal(), SIGUSR1);
+}
+
+TEST_F(FileKindTest, RefusesAWriteLeaseOfWhatItWouldHaveToRead) {
   const auto fd = OpenFile("/tmp", O_TMPFILE | O_RDWR);
   ASSERT_TRUE(fd);
   ASSERT_EQ(fcntl(fd->get(), F_SETLEASE, F_WRLCK), 0);
   const auto checked = kind_->Check(Facts(fd->get()), capture_);
   ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code(), ErrorCode::kNotSupported);
   EXPECT_THAT(checked.error().ToString(), testing::HasSubstr("lease"));
 }
 

@@ -59,11 +59,40 @@ Result<> Taken(const pb::FilePayload& file, int64_t result) {
 
 }  // namespace
 
+namespace {
+
+// Of one that is being broken only what it is to become is shown (lock_get_status(), target_leasetype()); only a write
+// lease is ever broken to a read lease.
+Result<pb::FileLock> ParseLease(const std::vector<std::string>& words, std::string_view line) {
+  pb::FileLock lock;
+  lock.set_type(pb::FileLock::LEASE);
+  if (words[2] == "ACTIVE" && (words[3] == "READ" || words[3] == "WRITE")) {
+    lock.set_write(words[3] == "WRITE");
+  } else if (words[2] == "BREAKING" && words[3] == "READ") {
+    lock.set_write(true);
+    lock.set_broken(pb::FileLock::TO_READ);
+  } else if (words[2] == "BREAKING" && words[3] == "UNLCK") {
+    lock.set_broken(pb::FileLock::TO_NOTHING);
+  } else {
+    return MakeError(ErrorCode::kCorrupt, "fdinfo: \"lock: {}\" is not understood", line);
+  }
+  return lock;
+}
+
+// Nobody who may write the file has a read lease on it.
+void CompleteLease(const FdFacts& file, pb::FileLock& lock) {
+  if (lock.type() != pb::FileLock::LEASE || lock.broken() != pb::FileLock::TO_NOTHING) return;
+  lock.set_write((file.info.flags & O_ACCMODE) != O_RDONLY);
+}
+
+}  // namespace
+
 Result<pb::FileLock> ParseLock(std::string_view line, pid_t ns_pid) {
   const std::vector<std::string> words = Words(line);
   // Number, kind, "ADVISORY", what, pid, file, start, end.
-  if (words.size() == 8 && (words[1] == "LEASE" || words[1] == "DELEG")) {
-    return MakeError(ErrorCode::kNotSupported, "has a lease (F_SETLEASE), which cannot be saved; give it up first");
+  if (words.size() == 8 && words[1] == "LEASE") return ParseLease(words, line);
+  if (words.size() == 8 && words[1] == "DELEG") {
+    return MakeError(ErrorCode::kNotSupported, "has a delegation, which cannot be saved; give it up first");
   }
   const bool known = words.size() == 8 && (words[1] == "FLOCK" || words[1] == "POSIX" || words[1] == "OFDLCK") &&
                      (words[3] == "READ" || words[3] == "WRITE");
@@ -81,6 +110,7 @@ Result<std::vector<pb::FileLock>> GatherLocks(const FdFacts& file) {
   std::vector<pb::FileLock> locks;
   for (const std::string_view line : file.info.FindAll(kLockKey)) {
     BATON_TRY(pb::FileLock lock, ParseLock(line, 0));
+    CompleteLease(file, lock);
     if (lock.type() != pb::FileLock::PROCESS) locks.push_back(std::move(lock));
   }
   std::vector<pid_t> seen;
@@ -99,7 +129,7 @@ Result<std::vector<pb::FileLock>> GatherLocks(const FdFacts& file) {
 Result<> TakeOwnLocks(const pb::FilePayload& file, int fd, RemoteSyscalls& holder) {
   for (const pb::FileLock& lock : file.locks()) {
     holder.ResetArguments();
-    if (lock.type() == pb::FileLock::PROCESS) continue;
+    if (lock.type() == pb::FileLock::PROCESS || lock.type() == pb::FileLock::LEASE) continue;
     if (lock.type() == pb::FileLock::FLOCK) {
       BATON_TRY(const int64_t taken, holder.Call(SYS_flock, fd, (lock.write() ? LOCK_EX : LOCK_SH) | LOCK_NB));
       BATON_CHECKED(Taken(file, taken));
@@ -107,6 +137,37 @@ Result<> TakeOwnLocks(const pb::FilePayload& file, int fd, RemoteSyscalls& holde
       BATON_TRY(const int64_t taken, SetRangeLock(holder, fd, F_OFD_SETLK, lock));
       BATON_CHECKED(Taken(file, taken));
     }
+  }
+  return {};
+}
+
+namespace {
+
+// As another program would: the open fails, but the holder of the lease is told.
+Result<> BreakLease(const pb::FilePayload& file, const FdUser& user, int access, ArmContext& context) {
+  RemoteSyscalls& calls = context.holder();
+  BATON_TRY(const RemotePtr<> path, calls.PutString(fmt::format("/proc/{}/fd/{}", user.ns_pid, user.fd)));
+  BATON_TRY(const int64_t opened, calls.Call(SYS_openat, AT_FDCWD, path, access | O_NONBLOCK | O_CLOEXEC, 0));
+  if (opened == -EAGAIN) return {};
+  return MakeError(ErrorCode::kInternal, "the lease on {} was not broken by an open ({})", file.path(), opened);
+}
+
+}  // namespace
+
+Result<> TakeLease(const pb::FilePayload& file, std::span<const FdUser> users, ArmContext& context) {
+  for (const pb::FileLock& lock : file.locks()) {
+    if (lock.type() != pb::FileLock::LEASE || users.empty()) continue;
+    BATON_TRY(RemoteSyscalls* const calls, context.Process(users.front().ns_pid));
+    BATON_TRY(const int64_t taken,
+              calls->Call(SYS_fcntl, users.front().fd, F_SETLEASE, lock.write() ? F_WRLCK : F_RDLCK));
+    if (taken == -EAGAIN) {
+      return MakeError(ErrorCode::kConflict,
+                       "the lease that the job had on {} cannot be taken: others have the file open now", file.path());
+    }
+    if (taken < 0) return ErrnoError(static_cast<int>(-taken), "take the lease on {} again", file.path());
+    if (lock.broken() == pb::FileLock::NOT_BROKEN) continue;
+    const int access = lock.broken() == pb::FileLock::TO_READ ? O_RDONLY : O_WRONLY;
+    BATON_CHECKED(BreakLease(file, users.front(), access, context));
   }
   return {};
 }

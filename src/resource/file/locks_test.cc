@@ -56,15 +56,31 @@ TEST(ParseLockTest, ReadsEveryKind) {
   EXPECT_EQ(open_file->ns_pid(), 0U);
 }
 
-TEST(ParseLockTest, RefusesLeases) {
-  const auto lease = ParseLock("1: LEASE  ACTIVE    READ 4242 fe:00:1234 0 EOF", 0);
+TEST(ParseLockTest, ReadsLeases) {
+  const auto read = ParseLock("1: LEASE  ACTIVE    READ 4242 fe:00:1234 0 EOF", 0);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->type(), pb::FileLock::LEASE);
+  EXPECT_FALSE(read->write());
+  EXPECT_EQ(read->broken(), pb::FileLock::NOT_BROKEN);
+  const auto downgraded = ParseLock("1: LEASE  BREAKING  READ 4242 fe:00:1234 0 EOF", 0);
+  ASSERT_TRUE(downgraded);
+  EXPECT_TRUE(downgraded->write());
+  EXPECT_EQ(downgraded->broken(), pb::FileLock::TO_READ);
+  const auto ended = ParseLock("1: LEASE  BREAKING  UNLCK 4242 fe:00:1234 0 EOF", 0);
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->broken(), pb::FileLock::TO_NOTHING);
+}
+
+TEST(ParseLockTest, RefusesDelegations) {
+  const auto lease = ParseLock("1: DELEG  ACTIVE    READ 4242 fe:00:1234 0 EOF", 0);
   ASSERT_FALSE(lease);
   EXPECT_EQ(lease.error().code(), ErrorCode::kNotSupported);
 }
 
 TEST(ParseLockTest, RefusesWhatItDoesNotUnderstand) {
   for (const std::string_view line :
-       {"", "1: FLOCK", "1: MAGIC ADVISORY WRITE 1 a:b:1 0 EOF", "1: POSIX ADVISORY NONE 1 a:b:1 0 EOF",
+       {"", "1: FLOCK", "1: LEASE BREAKING WRITE 1 a:b:1 0 EOF", "1: LEASE ACTIVE UNLCK 1 a:b:1 0 EOF",
+        "1: MAGIC ADVISORY WRITE 1 a:b:1 0 EOF", "1: POSIX ADVISORY NONE 1 a:b:1 0 EOF",
         "1: POSIX ADVISORY READ 1 a:b:1 9 5", "1: POSIX ADVISORY READ 1 a:b:1 x EOF",
         "1: POSIX ADVISORY READ 1 a:b:1 0 -5", "1: POSIX ADVISORY READ 1 a:b:1 0 EOF more"}) {
     const auto lock = ParseLock(line, 1);
