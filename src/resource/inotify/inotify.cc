@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "resource/common/owner.h"
 #include "resource/common/payload.h"
-#include "resource/inotify/find.h"
 #include "resource/inotify/inotify.pb.h"
 #include "resource/inotify/restore.h"
+#include "resource/inotify/watches.h"
 
 namespace baton {
 namespace {
@@ -29,7 +29,9 @@ Result<Payload> CaptureInotify(const FdFacts& file, const CaptureContext& contex
   message.set_flags(file.info.flags & O_NONBLOCK);
   message.set_events_lost(HasEvents(file));
   BATON_TRY(const std::vector<SeenWatch> watches, ParseInotify(file.info));
-  BATON_TRY(const std::vector<Place> places, PlaceFinder(file, context).Find(watches));
+  std::vector<FileHandle> handles;
+  for (const SeenWatch& watch : watches) handles.push_back(watch.handle);
+  BATON_TRY(const std::vector<Place> places, PlaceFinder(file, context).Find(handles));
   for (size_t i = 0; i < watches.size(); ++i) {
     pb::InotifyWatch& watch = *message.add_watches();
     watch.set_number(watches[i].number);

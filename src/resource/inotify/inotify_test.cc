@@ -9,8 +9,8 @@
 
 #include "base/file.h"
 #include "resource/common/kind_test_util.h"
-#include "resource/inotify/find.h"
 #include "resource/inotify/inotify.pb.h"
+#include "resource/inotify/watches.h"
 
 namespace baton {
 namespace {

@@ -1,11 +1,14 @@
 // live-modes: plain refuse refuse-user
 // What cannot be saved is found before anything is touched: the checkpoint fails, its error names the process and the
 // descriptor (the program says with expect() what must be in the text), and the program goes on unharmed.
-// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files mq_notify
+// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files mq_notify fanotify_decides
+// As root only.
+// live-without: refuse-user.fanotify_decides
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
 #include <mqueue.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 
@@ -120,8 +123,24 @@ static void mq_notify_signal(void) {
   OK(mq_notify(queue, NULL));
 }
 
-static const struct live_case cases[] = {{"io_uring", io_uring},         {"perf_event", perf_event},
-                                         {"userfaultfd", userfaultfd},   {"traced", traced},
-                                         {"by_child", by_child},         {"net_namespace", net_namespace},
-                                         {"thread_files", thread_files}, {"mq_notify", mq_notify_signal}};
+static void fanotify_decides(void) {
+  int fd = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
+  if (fd < 0) skip("no fanotify here");
+  OK(mkdir(live_path("dir"), 0700));
+  if (fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, live_path("dir")) != 0)
+    skip("no permission events here");
+  expect(getpid(), fd, "permission events");
+  until_go();
+  SAME(fcntl(fd, F_GETFD), FD_CLOEXEC);
+}
+
+static const struct live_case cases[] = {{"io_uring", io_uring},
+                                         {"perf_event", perf_event},
+                                         {"userfaultfd", userfaultfd},
+                                         {"traced", traced},
+                                         {"by_child", by_child},
+                                         {"net_namespace", net_namespace},
+                                         {"thread_files", thread_files},
+                                         {"mq_notify", mq_notify_signal},
+                                         {"fanotify_decides", fanotify_decides}};
 RUN_CASES(cases)

@@ -1,13 +1,17 @@
-// Where the files are that an inotify descriptor watches: the kernel tells inode and file handle, but no path.
+// Where the files are that an inotify or fanotify descriptor watches: the kernel tells inode and file handle, but no
+// path.
 //
 // As root the handle is opened. An ordinary user may not, but may ask for the handle of any path; so those that are
 // likely are tried: open files of the unit and what is beside them, working directories and all below them.
 // Sources: proc_pid_fdinfo(5), open_by_handle_at(2). Thread-safety: as for a plain value.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,13 +29,11 @@ struct FileHandle {
   bool operator==(const FileHandle& other) const { return type == other.type && bytes == other.bytes; }
 };
 
-// A watch as /proc/PID/fdinfo shows it. kCorrupt, quoting the line.
-struct SeenWatch {
-  int number = 0;
-  uint32_t mask = 0;
-  FileHandle handle;
-};
-Result<std::vector<SeenWatch>> ParseInotify(const FdInfo& info);
+// The device as stat(2) has it.
+dev_t DeviceOf(const FileHandle& handle);
+
+// Takes over one "key: value" of a watch in /proc/PID/fdinfo if it is of the handle. kCorrupt, naming the key.
+Result<> ReadHandleField(const FdInfo::Field& field, FileHandle& handle);
 
 struct Place {
   std::string path;        // as the unit sees it; empty: no name any more
@@ -40,10 +42,10 @@ struct Place {
 
 class PlaceFinder {
  public:
-  // For the files that the watches of `inotify` are on.
-  PlaceFinder(const FdFacts& inotify, const CaptureContext& context) : inotify_(inotify), context_(context) {}
+  // For the files that the watches of `watcher` are on.
+  PlaceFinder(const FdFacts& watcher, const CaptureContext& context) : watcher_(watcher), context_(context) {}
   // One place for each, in their order. kNotSupported if one is not found.
-  Result<std::vector<Place>> Find(const std::vector<SeenWatch>& watches);
+  Result<std::vector<Place>> Find(std::span<const FileHandle> handles);
 
  private:
   struct Wanted {
@@ -58,7 +60,7 @@ class PlaceFinder {
   void Walk(const std::string& directory);
   bool AllFound() const;
 
-  const FdFacts& inotify_;
+  const FdFacts& watcher_;
   const CaptureContext& context_;
   std::multimap<uint64_t, Wanted> wanted_;  // by inode
   size_t looked_at_ = 0;

@@ -1,4 +1,4 @@
-#include "resource/inotify/find.h"
+#include "resource/common/file_places.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -51,12 +51,6 @@ std::optional<FileHandle> HandleOf(const std::string& path) {
   return handle;
 }
 
-dev_t DeviceOf(const FileHandle& handle) {
-  constexpr unsigned kMinorBits = 20;
-  return makedev(static_cast<unsigned>(handle.device >> kMinorBits),
-                 static_cast<unsigned>(handle.device & ((1U << kMinorBits) - 1)));
-}
-
 Result<std::vector<uint8_t>> ParseBytes(std::string_view hex) {
   std::vector<uint8_t> bytes;
   for (size_t i = 0; i + 1 < hex.size(); i += 2) {
@@ -66,48 +60,35 @@ Result<std::vector<uint8_t>> ParseBytes(std::string_view hex) {
   return bytes;
 }
 
-Result<SeenWatch> ParseWatch(const FdInfo::Field& field) {
-  BATON_TRY(const auto parts, SplitFdInfoField(field));
-  SeenWatch watch;
-  for (const auto& [key, value] : parts) {
-    if (key == "inotify wd") {
-      BATON_TRY(watch.number, ParseFdInfoNumber<int>(key, value, 16));
-    } else if (key == "ino") {
-      BATON_TRY(watch.handle.inode, ParseFdInfoNumber(key, value, 16));
-    } else if (key == "sdev") {
-      BATON_TRY(watch.handle.device, ParseFdInfoNumber(key, value, 16));
-    } else if (key == "mask") {
-      BATON_TRY(watch.mask, ParseFdInfoNumber<uint32_t>(key, value, 16));
-    } else if (key == "fhandle-type") {
-      BATON_TRY(watch.handle.type, ParseFdInfoNumber<int>(key, value, 16));
-    } else if (key == "f_handle") {
-      BATON_TRY(watch.handle.bytes, ParseBytes(value));
-    }
-  }
-  return watch;
-}
-
 }  // namespace
 
-Result<std::vector<SeenWatch>> ParseInotify(const FdInfo& info) {
-  std::vector<SeenWatch> watches;
-  for (const FdInfo::Field& field : info.fields) {
-    if (field.first != "inotify wd") continue;
-    BATON_TRY(SeenWatch watch, ParseWatch(field));
-    if (watch.number <= 0) return MakeError(ErrorCode::kCorrupt, "fdinfo: inotify watch \"{}\"", field.second);
-    watches.push_back(std::move(watch));
-  }
-  std::ranges::sort(watches, {}, &SeenWatch::number);
-  return watches;
+dev_t DeviceOf(const FileHandle& handle) {
+  constexpr unsigned kMinorBits = 20;
+  return makedev(static_cast<unsigned>(handle.device >> kMinorBits),
+                 static_cast<unsigned>(handle.device & ((1U << kMinorBits) - 1)));
 }
 
-Result<std::vector<Place>> PlaceFinder::Find(const std::vector<SeenWatch>& watches) {
-  std::vector<Place> places(watches.size());
-  for (size_t i = 0; i < watches.size(); ++i) {
-    Wanted wanted{&watches[i].handle, &places[i]};
+Result<> ReadHandleField(const FdInfo::Field& field, FileHandle& handle) {
+  const auto& [key, value] = field;
+  if (key == "ino") {
+    BATON_TRY(handle.inode, ParseFdInfoNumber(key, value, 16));
+  } else if (key == "sdev") {
+    BATON_TRY(handle.device, ParseFdInfoNumber(key, value, 16));
+  } else if (key == "fhandle-type") {
+    BATON_TRY(handle.type, ParseFdInfoNumber<int>(key, value, 16));
+  } else if (key == "f_handle") {
+    BATON_TRY(handle.bytes, ParseBytes(value));
+  }
+  return {};
+}
+
+Result<std::vector<Place>> PlaceFinder::Find(std::span<const FileHandle> handles) {
+  std::vector<Place> places(handles.size());
+  for (size_t i = 0; i < handles.size(); ++i) {
+    Wanted wanted{&handles[i], &places[i]};
     FindByHandle(wanted);
     FindAmongOpen(wanted);
-    wanted_.emplace(watches[i].handle.inode, wanted);
+    wanted_.emplace(handles[i].inode, wanted);
   }
   for (const FdFacts& file : context_.files()) {
     if (!AllFound() && file.link.starts_with('/')) TryAncestors(file.link);
@@ -120,12 +101,12 @@ Result<std::vector<Place>> PlaceFinder::Find(const std::vector<SeenWatch>& watch
     TryAncestors(directory);
     if (!AllFound()) Walk(directory);
   }
-  for (size_t i = 0; i < watches.size(); ++i) {
+  for (size_t i = 0; i < handles.size(); ++i) {
     if (!places[i].path.empty() || places[i].open_file != 0) continue;
     return MakeError(ErrorCode::kNotSupported,
                      "watches a file (inode {} on device {}:{}) whose path cannot be told: it is not open, nor in the "
                      "working directory or below it; save as root, or end that watch",
-                     watches[i].handle.inode, major(DeviceOf(watches[i].handle)), minor(DeviceOf(watches[i].handle)));
+                     handles[i].inode, major(DeviceOf(handles[i])), minor(DeviceOf(handles[i])));
   }
   return places;
 }
@@ -135,11 +116,11 @@ bool PlaceFinder::AllFound() const {
 }
 
 void PlaceFinder::FindByHandle(Wanted& wanted) const {
-  const auto mounts = ReadMountInfo(inotify_.host_pid);
+  const auto mounts = ReadMountInfo(watcher_.host_pid);
   if (!mounts) return;
   for (const MountInfo& mount : *mounts) {
     if (makedev(mount.dev_major, mount.dev_minor) != DeviceOf(*wanted.handle)) continue;
-    const auto root = OpenFile(fmt::format("/proc/{}/root{}", inotify_.host_pid, mount.mount_point), O_PATH);
+    const auto root = OpenFile(fmt::format("/proc/{}/root{}", watcher_.host_pid, mount.mount_point), O_PATH);
     if (!root) continue;
     HandleBuffer handle(*wanted.handle);
     // A descriptor that can do more than name a directory is not needed, but O_PATH is not allowed as one of a mount.
@@ -149,7 +130,7 @@ void PlaceFinder::FindByHandle(Wanted& wanted) const {
     const UniqueFd file(opened);
     const auto path = ReadLink(fmt::format("/proc/self/fd/{}", opened));
     if (!path || path->ends_with(kDeleted)) continue;
-    const auto seen = HandleOf(fmt::format("/proc/{}/root{}", inotify_.host_pid, *path));
+    const auto seen = HandleOf(fmt::format("/proc/{}/root{}", watcher_.host_pid, *path));
     if (!seen || *seen != *wanted.handle) continue;
     wanted.place->path = *path;
     wanted.found = true;
@@ -174,7 +155,7 @@ void PlaceFinder::FindAmongOpen(Wanted& wanted) const {
 }
 
 void PlaceFinder::TryPath(const std::string& path) {
-  const std::string seen_from_here = fmt::format("/proc/{}/root{}", inotify_.host_pid, path);
+  const std::string seen_from_here = fmt::format("/proc/{}/root{}", watcher_.host_pid, path);
   struct stat status{};
   if (lstat(seen_from_here.c_str(), &status) != 0) return;
   const auto [begin, end] = wanted_.equal_range(status.st_ino);
@@ -200,7 +181,7 @@ void PlaceFinder::Walk(const std::string& directory) {
   while (!todo.empty() && looked_at_ < kMaxLookedAt) {
     const std::string path = std::move(todo.front());
     todo.pop_front();
-    const std::string seen_from_here = fmt::format("/proc/{}/root{}", inotify_.host_pid, path);
+    const std::string seen_from_here = fmt::format("/proc/{}/root{}", watcher_.host_pid, path);
     const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(seen_from_here.c_str()), closedir);
     while (const dirent* entry = entries ? readdir(entries.get()) : nullptr) {
       const std::string_view name = entry->d_name;
