@@ -15,7 +15,8 @@ struct CapsuleBind {
 };
 
 struct CapsuleOptions {
-  // A user namespace of its own, the caller's uid and gid mapped to themselves and no other. Needed unless root.
+  // A user namespace of its own, the caller's uid and gid mapped to themselves, and those that /etc/subuid and
+  // /etc/subgid lend him, where newuidmap(1) is installed. Needed unless root.
   bool user_namespace = true;
   // Added to CLOCK_MONOTONIC and CLOCK_BOOTTIME as the caller reads them, in nanoseconds; may be negative.
   int64_t monotonic_offset_ns = 0;

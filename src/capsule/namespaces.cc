@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
+#include "capsule/id_maps.h"
 #include "capsule/init.pb.h"
 #include "proc/process_files.h"
 
@@ -33,16 +36,28 @@ constexpr int64_t kSecond = 1'000'000'000;
 
 int64_t Nanoseconds(const TimensOffset& offset) { return offset.seconds * kSecond + offset.nanoseconds; }
 
+// One user id and one group id is what everybody may have.
+Result<> MapOwnIds(uid_t uid, gid_t gid, OutsideMapper::Done done) {
+  if (!done.users) BATON_CHECKED(WriteFile("/proc/self/uid_map", fmt::format("{} {} 1", uid, uid)));
+  if (done.groups) return {};
+  // An ordinary user may map his group only once setgroups(2) is denied for good (user_namespaces(7)).
+  BATON_CHECKED(WriteFile("/proc/self/setgroups", "deny"));
+  return WriteFile("/proc/self/gid_map", fmt::format("{} {} 1", gid, gid));
+}
+
 SetupResult EnterUserNamespace() {
   const uid_t uid = geteuid();
   const gid_t gid = getegid();
+  std::optional<OutsideMapper> mapper;
+  if (SubordinateIds ids = FindSubordinateIds(); !ids.users.empty() || !ids.groups.empty()) {
+    auto started = OutsideMapper::Start(std::move(ids));
+    if (!started) return Failed(SetupStep::kIdMaps, started.error());
+    mapper.emplace(std::move(*started));
+  }
   const int made = unshare(CLONE_NEWUSER);
   if (const int error = errno; made != 0) return Failed(SetupStep::kUserNamespace, error);
-  // An ordinary user may map his group only once setgroups(2) is denied for good (user_namespaces(7)).
-  auto put = WriteFile("/proc/self/setgroups", "deny");
-  if (put) put = WriteFile("/proc/self/uid_map", fmt::format("{} {} 1", uid, uid));
-  if (put) put = WriteFile("/proc/self/gid_map", fmt::format("{} {} 1", gid, gid));
-  if (!put) return Failed(SetupStep::kIdMaps, put.error());
+  const OutsideMapper::Done done = mapper ? mapper->Map() : OutsideMapper::Done{};
+  if (auto mapped = MapOwnIds(uid, gid, done); !mapped) return Failed(SetupStep::kIdMaps, mapped.error());
   return {};
 }
 

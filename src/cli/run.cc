@@ -164,10 +164,9 @@ the terminal and to a log (baton logs NAME).
 Exit code: the job's own; 128 + n if signal n ended it; 125 if Baton failed;
 126 if the command cannot be executed, 127 if it is not found.
 
-As an ordinary user the job has one user and one group id: files of others show
-as owned by 65534 (nobody), and setuid programs (sudo, su) gain no rights. A job
-of several users needs root, or newuidmap and /etc/subuid, which are not used
-yet.
+As an ordinary user the job has your user and group id, and, with newuidmap
+installed, those that /etc/subuid and /etc/subgid lend you: files of others show
+as owned by 65534 (nobody), and their setuid programs (sudo, su) gain no rights.
 
 Examples:
   baton run --every 30s -- ./sim --steps 1000000

@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 #include <sstream>
+
+#include "capsule/id_maps.h"
 
 namespace baton {
 namespace {
@@ -36,9 +39,15 @@ std::string SetuidNote(const std::string& program) {
   const bool user = (status->st_mode & S_ISUID) != 0 && status->st_uid != geteuid();
   const bool group = (status->st_mode & S_ISGID) != 0 && status->st_gid != getegid();
   if (!user && !group) return "";
+  const SubordinateIds lent = FindSubordinateIds();
+  const auto has = [](const std::vector<IdRange>& ranges, uint32_t id) {
+    return std::ranges::any_of(ranges, [&](const IdRange& range) { return range.Contains(id); });
+  };
+  if ((!user || has(lent.users, status->st_uid)) && (!group || has(lent.groups, status->st_gid))) return "";
   return fmt::format(
-      "{} is a {} program of {} {}: in a job of an ordinary user, which has one user and one group id, it gains no "
-      "rights; run Baton as root if it needs them",
+      "{} is a {} program of {} {}: in a job of an ordinary user, which has only his own ids and those that "
+      "/etc/subuid "
+      "lends him, it gains no rights; run Baton as root if it needs them",
       program, user ? "setuid" : "setgid", user ? "user" : "group", user ? status->st_uid : status->st_gid);
 }
 

@@ -1,5 +1,5 @@
-// What a user must know of a command before it runs: in a job of an ordinary user there is one user id and one group
-// id, so that a program with the setuid or setgid bit of somebody else gains nothing by it.
+// What a user must know of a command before it runs: in a job of an ordinary user there are only his own ids, and those
+// that /etc/subuid lends him, so that a program with the setuid or setgid bit of somebody else gains nothing by it.
 //
 // Thread-safety: free functions. Sources: user_namespaces(7), execve(2).
 #pragma once

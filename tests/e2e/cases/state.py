@@ -1,7 +1,9 @@
 """Where runs are kept, what ps, show, logs and checkpoint say of them, names, help and errors of the command line."""
+import ctypes
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import stat
@@ -321,6 +323,52 @@ os.execv(sys.argv[1], sys.argv[1:])
     check(done.returncode == 125, f"exit code {done.returncode}: {text}")
     check("make a user namespace" in text and "sysctl user.max_user_namespaces" in text and "as root" in text, text)
     check("Traceback" not in text, text)
+
+
+def lend_ids(sandbox, first, count):
+    """/etc/subuid and the like, for this process and what it starts only: the runner starts one for each case."""
+    account = f"e2e-lent:x:{sandbox.uid}:{sandbox.uid}::/:/bin/sh\n" + pathlib.Path("/etc/passwd").read_text()
+    lent = f"{sandbox.uid}:{first}:{count}\n"
+    libc = ctypes.CDLL(None, use_errno=True)
+    check(libc.unshare(0x20000) == 0 and libc.mount(b"none", b"/", None, 0x44000, None) == 0, "no mount namespace")
+    for name, text in (("passwd", account), ("subuid", lent), ("subgid", lent)):
+        path, target = sandbox.write(name, text), pathlib.Path("/etc", name)
+        target.touch()
+        check(libc.mount(bytes(path), bytes(target), None, 0x1000, None) == 0, f"cannot cover {target}")
+
+
+def case_lent_ids(sandbox):
+    """A job of an ordinary user in which a program of a lent user id makes files, saved and resumed."""
+    if os.getuid() != 0 or not pathlib.Path("/usr/bin/newuidmap").exists():
+        raise Skip("needs root to lend ids, and newuidmap")
+    lend_ids(sandbox, 200000, 10)
+    maker = sandbox.base / "maker"
+    shutil.copy("/usr/bin/touch", maker)
+    os.chown(maker, 200003, 200004)
+    maker.chmod(0o6755)
+    sandbox.work.chmod(0o777)
+    go = sandbox.base / "go"
+    script = f"""{maker} first; stat -c 'made by %u:%g' first; cat /proc/self/uid_map
+                 until [ -e {go} ]; do sleep 0.02; done
+                 stat -c 'still of %u:%g' first; {maker} second; stat -c 'second by %u:%g' second"""
+    keeper = sandbox.start("--name", "job", "--", "sh", "-c", script)
+    keeper.shows("made by 200003:200004")
+    sandbox.checkpoint()
+    keeper.kill()
+    keeper = sandbox.resume()
+    go.touch()
+    keeper.ends_with(0)
+    text = sandbox.call("logs", "job")
+    check("still of 200003:200004" in text and "second by 200003:200004" in text, text)
+
+
+def case_lent_ids_that_the_system_does_not_give(sandbox):
+    """newuidmap refuses: the job has one id, as without it."""
+    if os.getuid() != 0 or not pathlib.Path("/usr/bin/newuidmap").exists():
+        raise Skip("needs root to lend ids, and newuidmap")
+    lend_ids(sandbox, sandbox.uid, 10)  # its own id a second time
+    out = sandbox.call("run", "--", "cat", "/proc/self/uid_map", "/proc/self/gid_map")
+    check(out.split() == [str(sandbox.uid), str(sandbox.uid), "1"] * 2, out)
 
 
 def case_setuid_programs_are_told_beforehand(sandbox):
