@@ -106,6 +106,9 @@ class RestoreContext {
   // (SO_PEERCRED). It is blank; what is opened in it is gone when its own descriptors are put in place. Arguments are
   // reset. kNotFound if the unit has no such process.
   virtual Result<RemoteSyscalls*> Process(pid_t ns_pid) = 0;
+  // Makes a process that lives as long as `visit` runs, for files that speak of a process which has ended. It is given
+  // its number: `ns_pid`, or another one if that is taken.
+  virtual Result<> WithShortLived(pid_t ns_pid, const std::function<Result<>(pid_t)>& visit) = 0;
 };
 
 // One process of the unit, all descriptors in place, still standing.

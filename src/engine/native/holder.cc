@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -281,6 +282,17 @@ Result<RemoteSyscalls*> Holder::Process(pid_t ns_pid) {
   if (blank == blanks_.end()) return MakeError(ErrorCode::kNotFound, "process {}", ns_pid);
   blank->second->calls().ResetArguments();
   return &blank->second->calls();
+}
+
+Result<> Holder::WithShortLived(pid_t ns_pid, const std::function<Result<>(pid_t)>& visit) {
+  auto process = BlankTask::Fork(*task_, ns_pid);
+  if (!process && process.error().code() == ErrorCode::kConflict) process = BlankTask::Fork(*task_, 0);
+  if (!process) return process.Fail("a process in the place of {}, which has ended", ns_pid);
+  holder().ResetArguments();
+  auto visited = visit((*process)->ns_pid());
+  BATON_CHECKED((*process)->Exit(0));
+  BATON_CHECKED(holder().Do("wait4", SYS_wait4, (*process)->ns_pid(), 0, __WALL, 0));
+  return visited;
 }
 
 Result<UniqueFd> Holder::CopyFromHolder(int fd) {

@@ -51,6 +51,7 @@ class Holder : public RestoreContext {
   std::string MapPath(const std::string& path) override { return path; }
   Result<int> Made(uint32_t id) override;
   Result<RemoteSyscalls*> Process(pid_t ns_pid) override;
+  Result<> WithShortLived(pid_t ns_pid, const std::function<Result<>(pid_t)>& visit) override;
 
  private:
   Holder(std::unique_ptr<BlankTask> task, UniqueFd pid_fd, const UnitImage& image, BlankProcesses& blanks)

@@ -34,6 +34,9 @@ Result<> NativeRestore::Rebuild() {
   BATON_CHECKED(FailPoint("restore.begin"));
   std::vector<SessionTerminal> terminals;
   BATON_CHECKED(MakeProcesses(image_, boot_, request_, blanks_, terminals));
+  for (const pb::ProcessRecord& record : image_.processes) {
+    if (!record.zombie()) BATON_CHECKED(MakeThreads(record));
+  }
   root_host_pid_ = blanks_.at(static_cast<pid_t>(image_.unit.root_pid()))->host_pid();
   BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_, blanks_));
   BATON_CHECKED(holder_->PassSegments(*request_.image));
@@ -45,7 +48,7 @@ Result<> NativeRestore::Rebuild() {
   for (const pb::ProcessRecord& record : image_.processes) {
     Member& member = members_[record.pid()];
     member.record = &record;
-    member.threads.push_back(std::move(blanks_.at(record.pid())));
+    member.threads.insert(member.threads.begin(), std::move(blanks_.at(record.pid())));
     if (record.zombie()) continue;
     if (auto rebuilt = RebuildMemory(member); !rebuilt) return rebuilt.Fail("process {}", record.pid());
   }
@@ -82,18 +85,18 @@ Result<> NativeRestore::RebuildProcess(Member& member) {
   BlankTask& leader = *member.threads.front();
   const pb::ProcessRecord& record = *member.record;
   BATON_CHECKED(RestoreDescriptors(leader, record, *holder_));
-  BATON_CHECKED(MakeThreads(member));
   for (size_t i = 0; i < member.threads.size(); ++i) {
     BATON_CHECKED(RestoreInsideThread(*member.threads[i], record.threads(static_cast<int>(i))));
   }
   return RestoreInsideProcess(leader, record);
 }
 
-Result<> NativeRestore::MakeThreads(Member& member) {
-  for (int i = 1; i < member.record->threads_size(); ++i) {
-    BATON_TRY(std::unique_ptr<BlankTask> thread,
-              BlankTask::Clone(*member.threads.front(), member.record->threads(i).tid()));
-    member.threads.push_back(std::move(thread));
+// Before the open files: those of /proc may speak of a thread.
+Result<> NativeRestore::MakeThreads(const pb::ProcessRecord& record) {
+  for (int i = 1; i < record.threads_size(); ++i) {
+    auto thread = BlankTask::Clone(*blanks_.at(record.pid()), record.threads(i).tid());
+    if (!thread) return thread.Fail("process {}", record.pid());
+    members_[record.pid()].threads.push_back(std::move(*thread));
   }
   return {};
 }
@@ -226,7 +229,8 @@ pid_t NativeRestore::root_pid() const { return root_host_pid_; }
 
 void NativeRestore::KillAll() {
   for (auto& [pid, blank] : blanks_) {
-    if (blank) members_[pid].threads.push_back(std::move(blank));
+    std::vector<std::unique_ptr<BlankTask>>& threads = members_[pid].threads;
+    if (blank) threads.insert(threads.begin(), std::move(blank));
   }
   for (const auto& [pid, member] : members_) {
     if (!member.threads.empty()) kill(member.threads.front()->host_pid(), SIGKILL);

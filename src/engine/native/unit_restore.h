@@ -34,7 +34,7 @@ class NativeRestore : public UnitRestore, private ArmContext {
 
   Result<> RebuildMemory(Member& member);
   Result<> RebuildProcess(Member& member);
-  Result<> MakeThreads(Member& member);
+  Result<> MakeThreads(const pb::ProcessRecord& record);
   Result<> ArmAll();
   Result<> EndZombies();
   Result<> FinishProcess(Member& member);

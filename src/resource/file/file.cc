@@ -27,6 +27,7 @@ Result<pb::FilePayload> DescribeOpenFile(const FdFacts& file, const CaptureConte
   payload.set_origin(origin.origin);
   payload.set_path(std::move(origin.path));
   payload.set_of_kernel(origin.of_kernel);
+  payload.set_of_ended_process(origin.of_ended_process);
   payload.set_flags(file.info.flags & kKeptFlags);
   payload.set_offset(file.info.pos);
   payload.set_mode(file.status.st_mode);
@@ -89,8 +90,7 @@ std::string_view AccessWanted(unsigned flags) {
   return (flags & O_ACCMODE) == O_RDONLY ? " for reading" : " for writing";
 }
 
-Result<int> OpenByPath(const pb::FilePayload& payload, RestoreContext& context) {
-  const std::string path = context.MapPath(payload.path());
+Result<int> OpenAt(const pb::FilePayload& payload, const std::string& path, RestoreContext& context) {
   RemoteSyscalls& holder = context.holder();
   BATON_CHECKED(CheckFileInPlace(payload, path, holder));
   holder.ResetArguments();
@@ -105,6 +105,33 @@ Result<> Seek(const pb::FilePayload& payload, int fd, RemoteSyscalls& holder) {
   BATON_CHECKED(holder.Do(fmt::format("go to position {} of {}", payload.offset(), payload.path()), SYS_lseek, fd,
                           payload.offset(), SEEK_SET));
   return {};
+}
+
+Result<int> OpenByPath(const pb::FilePayload& payload, RestoreContext& context) {
+  BATON_TRY(const int fd, OpenAt(payload, context.MapPath(payload.path()), context));
+  BATON_CHECKED(Seek(payload, fd, context.holder()));
+  return fd;
+}
+
+// Opened while there is such a process: afterwards it reads as it did.
+Result<int> OpenOfEndedProcess(const pb::FilePayload& payload, RestoreContext& context) {
+  const pid_t ended = ProcessOfProcPath(payload.path());
+  int fd = -1;
+  BATON_CHECKED(context.WithShortLived(ended, [&](pid_t number) -> Result<> {
+    std::string path = payload.path();
+    path.replace(std::string_view("/proc/").size(), std::to_string(ended).size(), std::to_string(number));
+    BATON_TRY(fd, OpenAt(payload, path, context));
+    return Seek(payload, fd, context.holder());
+  }));
+  return fd;
+}
+
+Result<int> Open(const pb::FilePayload& payload, RestoreContext& context) {
+  if (payload.of_ended_process()) return OpenOfEndedProcess(payload, context);
+  if (payload.origin() == pb::FilePayload::PATH) return OpenByPath(payload, context);
+  BATON_TRY(const int fd, OpenNameless(payload, context));
+  BATON_CHECKED(Seek(payload, fd, context.holder()));
+  return fd;
 }
 
 class FileKind : public ResourceKind {
@@ -134,9 +161,7 @@ class FileKind : public ResourceKind {
 
   Result<int> Restore(std::string_view payload, uint32_t, RestoreContext& context) const override {
     BATON_TRY(const pb::FilePayload file, ParseFilePayload(payload));
-    const bool has_name = file.origin() == pb::FilePayload::PATH;
-    BATON_TRY(const int fd, has_name ? OpenByPath(file, context) : OpenNameless(file, context));
-    BATON_CHECKED(Seek(file, fd, context.holder()));
+    BATON_TRY(const int fd, Open(file, context));
     BATON_CHECKED(TakeOwnLocks(file, fd, context.holder()));
     return fd;
   }

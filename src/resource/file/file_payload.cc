@@ -8,6 +8,7 @@
 #include "resource/common/file_key.h"
 #include "resource/common/owner.h"
 #include "resource/common/payload.h"
+#include "resource/file/origin.h"
 
 namespace baton {
 namespace {
@@ -102,6 +103,9 @@ Result<pb::FilePayload> ParseFilePayload(std::string_view payload) {
     BATON_CHECKED(CheckNameless(file));
   } else if (file.extents_size() > 0 || file.seals() != 0) {
     return Corrupt(file, "content or seals of a file with a name");
+  }
+  if (file.of_ended_process() && (!file.of_kernel() || ProcessOfProcPath(file.path()) == 0)) {
+    return Corrupt(file, "no file of a process");
   }
   BATON_CHECKED(CheckLocks(file));
   BATON_CHECKED(CheckOwner(file.owner()));

@@ -90,18 +90,29 @@ Result<FileOrigin> Nameless(const FdFacts& file) {
   return FileOrigin{pb::FilePayload::NAMELESS, path};
 }
 
+// The number may have been given to another process since. The link does not always say "(deleted)".
+bool IsOfEndedProcess(const FdFacts& file, const std::string& path, const CaptureContext& context) {
+  struct stat status{};
+  if (path != file.link) return true;
+  if (lstat((RootOfUnit(file, context) + path).c_str(), &status) == 0) return !IsSameFile(status, file.status);
+  return errno == ENOENT || errno == ESRCH;
+}
+
 // Size and inode of these are made up; the path is what counts, and which process it speaks of.
 Result<FileOrigin> OfKernel(const FdFacts& file, const CaptureContext& context) {
   const std::string path = WithoutDeleted(file.link);
   const pid_t process = file.fs_magic == PROC_SUPER_MAGIC ? ProcessOfProcPath(path) : 0;
+  const std::string tasks = fmt::format("/proc/{}/task/", process);
+  const bool of_other_thread =
+      path.starts_with(tasks) && !(path + "/").starts_with(tasks + std::to_string(process) + "/");
+  const bool ended = process != 0 && IsOfEndedProcess(file, path, context);
+  if (ended && !of_other_thread) {
+    return FileOrigin{.path = path, .of_kernel = true, .of_ended_process = true};
+  }
   if (process != 0 && !context.HasProcess(process)) {
     return NotSupported("is about process {}, which does not belong to the job; close it", process);
   }
-  // Threads are made after the open files.
-  const std::string tasks = fmt::format("/proc/{}/task/", process);
-  if (process != 0 && path.starts_with(tasks) && !(path + "/").starts_with(tasks + std::to_string(process) + "/")) {
-    return NotSupported("is about a single thread; close it, or open it anew for each use");
-  }
+  if (ended) return NotSupported("is about a thread that has ended; close it");
   if (path != file.link) return NotSupported("is a file of the kernel that is gone; close it");
   return FileOrigin{.path = path, .of_kernel = true};
 }

@@ -16,6 +16,7 @@ struct FileOrigin {
   pb::FilePayload::Origin origin = pb::FilePayload::PATH;
   std::string path;        // see FilePayload.path
   bool of_kernel = false;  // see FilePayload.of_kernel
+  bool of_ended_process = false;
 };
 
 // kNotSupported, with what to do, where the file could not be found again or not be made again.
