@@ -1,10 +1,11 @@
 # The three helpers every folder uses: baton_library, baton_test (through baton_library) and add_resource_kind.
 #
-#   baton_library(<folder> [PUBLIC libs...] [PRIVATE libs...])
+#   baton_library(<folder> [THREADS] [PUBLIC libs...] [PRIVATE libs...])
 #     makes baton_<name> from the *.cc and *.proto of the current folder ('/' in <folder> becomes '_'), and, where there
 #     are *_test.cc, the GoogleTest executable baton_<name>_test whose cases become CTest tests named <folder>.<Suite>.<Case>.
+#     THREADS: these tests run threads, so they are run under ThreadSanitizer, too.
 function(baton_library folder)
-  cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE;TEST" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "" "PUBLIC;PRIVATE;TEST" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   file(GLOB protos CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.proto)
@@ -13,7 +14,7 @@ function(baton_library folder)
   list(FILTER sources EXCLUDE REGEX "(_test|_fuzz)\\.cc$")
   baton_sources_library(baton_${name} "${sources}" "${protos}" "${ARG_PUBLIC}" "${ARG_PRIVATE}")
   if(tests AND BUILD_TESTING)
-    baton_test(${folder} baton_${name} "${tests}" "${ARG_TEST}")
+    baton_test(${folder} baton_${name} "${tests}" "${ARG_TEST}" "${ARG_THREADS}")
   endif()
 endfunction()
 
@@ -53,16 +54,24 @@ function(baton_protos target protos)
   target_link_libraries(${target} PUBLIC protobuf::libprotobuf)
 endfunction()
 
-# `ninja unit_tests` makes what the tests labelled "unit" need, and no more: what the sanitizer builds run.
+# `ninja unit_tests` makes what the tests labelled "unit" need, and no more: what the build with AddressSanitizer runs.
+# `ninja thread_tests` makes those of them labelled "unit-threads", for the one with ThreadSanitizer.
 add_custom_target(unit_tests)
+add_custom_target(thread_tests)
 
-function(baton_test folder library tests extra)
+function(baton_test folder library tests extra threads)
   string(REPLACE "/" "_" name ${folder})
   add_executable(baton_${name}_test ${tests})
   target_compile_options(baton_${name}_test PRIVATE ${BATON_WARNINGS})
   target_link_libraries(baton_${name}_test PRIVATE ${library} ${extra} GTest::gmock GTest::gtest_main)
   add_dependencies(unit_tests baton_${name}_test)
-  gtest_discover_tests(baton_${name}_test TEST_PREFIX ${folder}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 LABELS unit)
+  set(label unit)
+  if(threads)
+    set(label unit-threads)
+    add_dependencies(thread_tests baton_${name}_test)
+  endif()
+  gtest_discover_tests(baton_${name}_test TEST_PREFIX ${folder}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120
+                       LABELS ${label})
 endfunction()
 
 # add_resource_kind(<dir>): a folder of src/resource that holds one kind. Its factory is <namespace>::Make<Kind>Kind(),
@@ -76,6 +85,6 @@ function(add_resource_kind kind)
   list(FILTER sources EXCLUDE REGEX "(_test|_fuzz)\\.cc$")
   baton_sources_library(baton_resource_${kind} "${sources}" "${protos}" "baton_resource" "")
   if(tests AND BUILD_TESTING)
-    baton_test(resource/${kind} baton_resource_${kind} "${tests}" "")
+    baton_test(resource/${kind} baton_resource_${kind} "${tests}" "" OFF)
   endif()
 endfunction()

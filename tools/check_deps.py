@@ -18,6 +18,7 @@ ALLOWED = {
     "tree": ["base"],
     "image": ["base"],
     "store": ["base"],
+    "thread": ["base"],
     "workspace": ["base", "image"],
     "task": ["base", "proc"],
     "capsule": ["base", "proc"],
@@ -25,7 +26,7 @@ ALLOWED = {
     "resource/KIND": ["resource", "base", "task", "tree", "image", "proc"],
     "engine": ["base", "tree", "image", "engine/native"],
     "engine/native": ["engine", "resource", "base", "task", "tree", "image", "proc", "capsule"],
-    "keeper": ["base", "proc", "engine", "capsule", "store", "workspace", "image"],
+    "keeper": ["base", "thread", "proc", "engine", "capsule", "store", "workspace", "image"],
     # engine/native: the schema of its records, for `baton image show`.
     "cli": ["base", "proc", "keeper", "image", "store", "workspace", "engine", "engine/native", "capsule", "tree", "resource"],
 }

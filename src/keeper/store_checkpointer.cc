@@ -16,11 +16,11 @@
 #include "keeper/checkpoint_record.h"
 #include "keeper/log_archive.h"
 #include "keeper/process_id.h"
-#include "keeper/signals_blocked.h"
 #include "keeper/stop_and_capture.h"
 #include "keeper/tree_checkpoint.h"
 #include "keeper/workspace_plan.h"
 #include "proc/process_files.h"
+#include "thread/signals_blocked.h"
 #include "workspace/host_files.h"
 
 namespace baton {

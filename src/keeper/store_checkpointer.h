@@ -16,12 +16,12 @@
 #include <string>
 
 #include "engine/engine.h"
-#include "keeper/background.h"
 #include "keeper/checkpoint_record.pb.h"
 #include "keeper/checkpointer.h"
 #include "keeper/keeper.h"
-#include "keeper/tracer_thread.h"
 #include "store/directory_store.h"
+#include "thread/background.h"
+#include "thread/tracer_thread.h"
 #include "workspace/workspace.h"
 
 namespace baton {

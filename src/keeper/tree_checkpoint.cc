@@ -11,10 +11,10 @@
 #include "base/fault.h"
 #include "image/writer.h"
 #include "keeper/keeper.h"
-#include "keeper/signals_blocked.h"
 #include "keeper/stop_and_capture.h"
 #include "proc/process_files.h"
 #include "store/pending_directory.h"
+#include "thread/signals_blocked.h"
 
 namespace baton {
 namespace {

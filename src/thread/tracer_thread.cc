@@ -1,9 +1,9 @@
-#include "keeper/tracer_thread.h"
+#include "thread/tracer_thread.h"
 
 #include <utility>
 
 #include "base/check.h"
-#include "keeper/signals_blocked.h"
+#include "thread/signals_blocked.h"
 
 namespace baton {
 

@@ -1,4 +1,4 @@
-#include "keeper/background.h"
+#include "thread/background.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/file.h"
-#include "keeper/signals_blocked.h"
+#include "thread/signals_blocked.h"
 
 namespace baton {
 Result<Background> Background::Create() {

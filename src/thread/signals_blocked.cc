@@ -1,4 +1,4 @@
-#include "keeper/signals_blocked.h"
+#include "thread/signals_blocked.h"
 
 #include <csignal>
 #include <initializer_list>
