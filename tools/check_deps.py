@@ -28,8 +28,15 @@ ALLOWED = {
     "engine/native": ["engine", "resource", "base", "task", "tree", "image", "proc", "capsule"],
     "keeper": ["base", "thread", "proc", "engine", "capsule", "store", "workspace", "image"],
     # engine/native: the schema of its records, for `baton image show`.
+    "pool/decide": [],
     "cli": ["base", "proc", "keeper", "image", "store", "workspace", "engine", "engine/native", "capsule", "tree", "resource"],
 }
+# Folders of decisions only: no thread, clock, socket or file gets in, because no header that has one does.
+PURE = {"pool/decide"}
+PURE_HEADERS = {"algorithm", "array", "chrono", "compare", "cstddef", "cstdint", "fmt/format.h", "map", "optional", "set",
+                "string", "string_view", "tuple", "utility", "variant", "vector"}
+SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s+<([^>]+)>", re.MULTILINE)
+CLOCK = re.compile(r"\w+_clock\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -38,7 +45,7 @@ def folder_of(path):
     parts = path.split("/")[:-1]
     if parts[0] == "resource" and len(parts) > 1:
         return "resource" if parts[1] == "common" else "resource/KIND"
-    if parts[0] == "engine" and len(parts) > 1:
+    if parts[0] in ("engine", "pool") and len(parts) > 1:
         return "/".join(parts[:2])
     return parts[0]
 
@@ -66,6 +73,18 @@ def forbidden(graph):
                 yield f"src/{path}: includes \"{target}\"; write it with its folder, from src/"
             elif not allowed(path, folder, target):
                 yield f"src/{path}: {folder} may not include \"{target}\" ({folder_of(target)})"
+
+
+def impure(src):
+    """What the folders of decisions include, or name, that is not a plain value. Their tests may use more."""
+    for folder in sorted(PURE):
+        for name in sorted(os.listdir(os.path.join(src, folder))):
+            if not name.endswith((".h", ".cc")) or name.endswith("_test.cc"):
+                continue
+            with open(os.path.join(src, folder, name), encoding="utf-8") as file:
+                text = file.read()
+            for found in sorted(set(SYSTEM_INCLUDE.findall(text)) - PURE_HEADERS) + CLOCK.findall(text):
+                yield f"src/{folder}/{name}: {found} is not for decisions, which have no thread, clock, socket or file"
 
 
 def allowed(path, folder, target):
@@ -107,7 +126,7 @@ def find_cycle(pairs):
 
 def main(src):
     graph = read_includes(src)
-    problems = list(forbidden(graph))
+    problems = list(forbidden(graph)) + list(impure(src))
     cycle = find_cycle(merged(graph))
     if cycle:
         problems.append("include cycle: " + " -> ".join(cycle))

@@ -39,6 +39,20 @@ class Deps(unittest.TestCase):
         self.assertIsNone(check_deps.find_cycle(check_deps.merged(graph)))
 
 
+    def test_decisions_have_no_clock_and_no_file(self):
+        with tempfile.TemporaryDirectory() as src:
+            folder = os.path.join(src, "pool", "decide")
+            os.makedirs(folder)
+            for name, text in (("a.cc", "#include <map>\n#include <fcntl.h>\nauto t = std::chrono::steady_clock::now();\n"),
+                               ("a_test.cc", "#include <gtest/gtest.h>\n")):
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                    file.write(text)
+            found = list(check_deps.impure(src))
+        self.assertEqual(2, len(found))
+        self.assertIn("fcntl.h", found[0])
+        self.assertIn("steady_clock", found[1])
+
+
 class Sizes(unittest.TestCase):
     def test_functions_are_found_inside_namespaces_and_classes(self):
         text = "namespace x {\nclass A {\n  int f() const {\n    return '{';\n  }\n};\nint a[] = {\n1};\nint g() { return 1; }\n}\n"
