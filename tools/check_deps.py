@@ -29,6 +29,7 @@ ALLOWED = {
     "keeper": ["base", "thread", "proc", "engine", "capsule", "store", "workspace", "image"],
     # engine/native: the schema of its records, for `baton image show`.
     "pool/decide": [],
+    "controller/db": ["base", "pool/decide"],
     "cli": ["base", "proc", "keeper", "image", "store", "workspace", "engine", "engine/native", "capsule", "tree", "resource"],
 }
 # Folders of decisions only: no thread, clock, socket or file gets in, because no header that has one does.
@@ -45,7 +46,7 @@ def folder_of(path):
     parts = path.split("/")[:-1]
     if parts[0] == "resource" and len(parts) > 1:
         return "resource" if parts[1] == "common" else "resource/KIND"
-    if parts[0] in ("engine", "pool") and len(parts) > 1:
+    if parts[0] in ("engine", "pool", "controller") and len(parts) > 1:
         return "/".join(parts[:2])
     return parts[0]
 

@@ -65,7 +65,7 @@ TimeUs World::WorldTime(const Machine& machine, Instant instant) const {
   return static_cast<TimeUs>(local / machine.rate) + 2;
 }
 
-void World::Transmit(bool lost, std::function<void()> deliver) {
+void World::Transmit(bool lost, const std::function<void()>& deliver) {
   const size_t copies = Chance(network_.repeat) ? 2 : 1;
   for (size_t i = 0; i < copies; ++i) {
     if (lost || Chance(network_.loss)) continue;

@@ -144,7 +144,7 @@ class World {
   void Fail(std::string why);
 
   // Network.
-  void Transmit(bool lost, std::function<void()> deliver);
+  void Transmit(bool lost, const std::function<void()>& deliver);
 
   // Controller.
   void OnController(ControllerEvent event, std::optional<size_t> machine, std::optional<UnitKey> keeper);

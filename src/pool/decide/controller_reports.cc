@@ -121,7 +121,9 @@ UnitOrder ControllerStep::OrderForCurrent(Job& job, Attempt& attempt, const Keep
 }
 
 void ControllerStep::OrderForAlive(const Job& job, const KeeperReport& unit, UnitOrder* order) {
-  if (job.cancel_wanted) {
+  // Its worker lives and it does not ask: it hangs, and may run without a lease. Only its worker can make sure.
+  const bool hangs = !unit.renew && IsDue(job.id);
+  if (job.cancel_wanted || hangs) {
     order->verdict = Verdict::kKill;
   } else if (unit.renew) {
     order->verdict = Verdict::kGrant;
@@ -129,9 +131,6 @@ void ControllerStep::OrderForAlive(const Job& job, const KeeperReport& unit, Uni
     order->request = job.request > job.request_done ? job.request : 0;
     order->stop = job.move_wanted;
     state_.live[job.id].granted_at = now_;
-  } else if (IsDue(job.id)) {
-    // Its worker lives and it does not: it hangs, and may run without a lease. Only its worker can make sure.
-    order->verdict = Verdict::kKill;
   }
 }
 
