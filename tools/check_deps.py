@@ -29,6 +29,8 @@ ALLOWED = {
     "keeper": ["base", "thread", "proc", "engine", "capsule", "store", "workspace", "image"],
     # engine/native: the schema of its records, for `baton image show`.
     "pool/decide": [],
+    "pool/wire": ["base", "pool/decide"],
+    "rpc": ["base", "pool/wire"],
     "controller/db": ["base", "pool/decide"],
     "cli": ["base", "proc", "keeper", "image", "store", "workspace", "engine", "engine/native", "capsule", "tree", "resource"],
 }
@@ -59,7 +61,7 @@ def read_includes(src):
             if name.endswith((".h", ".cc", ".c", ".proto")):
                 path = os.path.relpath(os.path.join(directory, name), src)
                 with open(os.path.join(directory, name), encoding="utf-8") as file:
-                    graph[path] = [t.replace(".pb.h", ".proto") for t in INCLUDE.findall(file.read())]
+                    graph[path] = [t.replace(".grpc.pb.h", ".pb.h").replace(".pb.h", ".proto") for t in INCLUDE.findall(file.read())]
     return graph
 
 

@@ -1,0 +1,92 @@
+#include "rpc/client.h"
+
+#include <grpcpp/create_channel_posix.h>
+#include <grpcpp/grpcpp.h>
+
+#include <mutex>
+#include <utility>
+
+#include "rpc/pool_service.grpc.pb.h"
+#include "rpc/status.h"
+
+namespace baton {
+namespace {
+
+using Stub = pb::PoolService::Stub;
+
+class Client : public RpcClient {
+ public:
+  Client(Endpoint endpoint, std::string token) : endpoint_(std::move(endpoint)), token_(std::move(token)) {}
+
+  Result<pb::WorkerOrders> Report(const pb::WorkerReport& request, Timeout timeout) override {
+    return Call(&Stub::Report, request, timeout);
+  }
+  Result<pb::SubmitReply> Submit(const pb::SubmitRequest& request, Timeout timeout) override {
+    return Call(&Stub::Submit, request, timeout);
+  }
+  Result<pb::ListJobsReply> ListJobs(const pb::ListJobsRequest& request, Timeout timeout) override {
+    return Call(&Stub::ListJobs, request, timeout);
+  }
+  Result<pb::ShowJobReply> ShowJob(const pb::ShowJobRequest& request, Timeout timeout) override {
+    return Call(&Stub::ShowJob, request, timeout);
+  }
+  Result<pb::ChangeJobReply> ChangeJob(const pb::ChangeJobRequest& request, Timeout timeout) override {
+    return Call(&Stub::ChangeJob, request, timeout);
+  }
+  Result<pb::WaitJobReply> WaitJob(const pb::WaitJobRequest& request, Timeout timeout) override {
+    return Call(&Stub::WaitJob, request, timeout);
+  }
+  Result<pb::ListWorkersReply> ListWorkers(const pb::ListWorkersRequest& request, Timeout timeout) override {
+    return Call(&Stub::ListWorkers, request, timeout);
+  }
+  Result<pb::DrainWorkerReply> DrainWorker(const pb::DrainWorkerRequest& request, Timeout timeout) override {
+    return Call(&Stub::DrainWorker, request, timeout);
+  }
+
+ private:
+  template <typename Request, typename Reply>
+  Result<Reply> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Reply*), const Request& request,
+                     Timeout timeout) {
+    BATON_TRY(const std::shared_ptr<Stub> stub, Connected());
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
+    if (!token_.empty()) context.AddMetadata("authorization", "Bearer " + token_);
+    Reply reply;
+    const grpc::Status status = (stub.get()->*method)(&context, request, &reply);
+    if (status.ok()) return reply;
+    // A connection that broke does not come back; nor is one of use that does not answer.
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+        status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+      Drop(stub);
+    }
+    return ErrorOf(status);
+  }
+
+  Result<std::shared_ptr<Stub>> Connected() {
+    const std::lock_guard lock(mutex_);
+    if (stub_ != nullptr) return stub_;
+    BATON_TRY(UniqueFd fd, endpoint_.Connect());
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    stub_ = pb::PoolService::NewStub(grpc::CreateCustomInsecureChannelFromFd("baton", fd.release(), arguments));
+    return stub_;
+  }
+
+  void Drop(const std::shared_ptr<Stub>& stub) {
+    const std::lock_guard lock(mutex_);
+    if (stub_ == stub) stub_.reset();
+  }
+
+  Endpoint endpoint_;
+  std::string token_;
+  std::mutex mutex_;
+  std::shared_ptr<Stub> stub_;
+};
+
+}  // namespace
+
+std::unique_ptr<RpcClient> RpcClient::Create(const Endpoint& endpoint, const std::string& token) {
+  return std::make_unique<Client>(endpoint, token);
+}
+
+}  // namespace baton
