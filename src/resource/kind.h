@@ -102,6 +102,9 @@ class RestoreContext {
   // The descriptor in the holder of another open file, of any kind. REQUIRES: called from Connect. kCorrupt if there is
   // none.
   virtual Result<int> Made(uint32_t id) = 0;
+  // For what outlives the processes where the unit is restored in place: `undo` is run by us, in our namespaces, if
+  // the restore fails after all. In a capsule it is not needed, and dropped.
+  virtual void OnFailure(std::function<void()> undo) = 0;
   // System calls in the process with this number (as the unit sees it), for what the kernel notes of the caller
   // (SO_PEERCRED). It is blank; what is opened in it is gone when its own descriptors are put in place. Arguments are
   // reset. kNotFound if the unit has no such process.

@@ -4,6 +4,7 @@
 // Thread-safety: the tracer's thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,8 @@ class Holder : public RestoreContext {
   // A stub with a number that is not in `avoid`. `blanks`: the unit's processes; outlives the holder.
   static Result<std::unique_ptr<Holder>> Make(StubSpawner& spawner, const std::vector<pid_t>& avoid,
                                               const BootArea& boot, const UnitImage& image, BlankProcesses& blanks);
+  // Where OnFailure leaves what it is given; nullptr: nowhere. Outlives the holder.
+  void set_undos(std::vector<std::function<void()>>* undos) { undos_ = undos; }
   ~Holder() override;
 
   // Gives the holder a copy of one of our descriptors; its number there.
@@ -50,6 +53,9 @@ class Holder : public RestoreContext {
   Result<UniqueFd> CopyFromHolder(int fd) override;
   std::string MapPath(const std::string& path) override { return path; }
   Result<int> Made(uint32_t id) override;
+  void OnFailure(std::function<void()> undo) override {
+    if (undos_ != nullptr) undos_->push_back(std::move(undo));
+  }
   Result<RemoteSyscalls*> Process(pid_t ns_pid) override;
   Result<> WithShortLived(pid_t ns_pid, const std::function<Result<>(pid_t)>& visit) override;
 
@@ -70,6 +76,7 @@ class Holder : public RestoreContext {
   std::map<std::string, int> shared_;
   std::map<uint32_t, int> open_files_;
   MemorySources sources_;
+  std::vector<std::function<void()>>* undos_ = nullptr;
 };
 
 }  // namespace baton

@@ -39,6 +39,7 @@ Result<> NativeRestore::Rebuild() {
   }
   root_host_pid_ = blanks_.at(static_cast<pid_t>(image_.unit.root_pid()))->host_pid();
   BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_, blanks_));
+  if (!request_.in_capsule) holder_->set_undos(&undos_);
   BATON_CHECKED(holder_->PassSegments(*request_.image));
   BATON_CHECKED(holder_->FetchTerminals(terminals));
   BATON_CHECKED(holder_->MakeOpenFiles(request_.externals));
@@ -221,6 +222,7 @@ Result<> NativeRestore::Go() {
   }
   gone_ = true;
   sysv_->Keep();
+  undos_.clear();
   call_memory_.Save();
   return {};
 }
@@ -249,6 +251,7 @@ NativeRestore::~NativeRestore() {
   holder_.reset();
   if (!gone_) KillAll();
   sysv_.reset();  // not while something is attached
+  for (const auto& undo : undos_) undo();
 }
 
 }  // namespace baton

@@ -1,6 +1,7 @@
 // One restore of the native engine: see engine.h for the order of steps.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -50,6 +51,7 @@ class NativeRestore : public UnitRestore, private ArmContext {
   UnitImage image_;
   BootArea boot_;
   BlankProcesses blanks_;
+  std::vector<std::function<void()>> undos_;  // once nothing is left of the unit
   std::unique_ptr<Holder> holder_;
   std::unique_ptr<SysvRestore> sysv_;  // uses the holder
   std::map<pid_t, Member> members_;    // zombies included

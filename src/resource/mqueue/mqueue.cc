@@ -99,6 +99,7 @@ class QueueMaker {
       BATON_TRY(made, Open(holder, message_, name, O_CREAT | O_EXCL));
     }
     if (made < 0) return Failed(made, "make");
+    if (!message_.removed()) context_.OnFailure([path = "/" + name] { mq_unlink(path.c_str()); });
     BATON_CHECKED(holder.Do("owner of a message queue", SYS_fchown, made, message_.uid(), message_.gid()));
     BATON_CHECKED(holder.Do("mode of a message queue", SYS_fchmod, made, message_.mode()));
     if (message_.removed()) {
