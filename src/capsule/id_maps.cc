@@ -42,7 +42,9 @@ bool RunMapper(const char* program, pid_t pid, uint32_t own, const std::vector<I
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null, fd);
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+      if (null < 0 || dup2(null, fd) < 0) _exit(1);
+    }
     execv(program, arguments.data());
     _exit(1);
   }
@@ -70,7 +72,7 @@ SubordinateIds FindSubordinateIds(const std::string& etc) {
   return {.users = RangesOf(etc + "/subuid", name), .groups = RangesOf(etc + "/subgid", name)};
 }
 
-Result<OutsideMapper> OutsideMapper::Start(SubordinateIds ids) {
+Result<OutsideMapper> OutsideMapper::Start(const SubordinateIds& ids) {
   std::array<int, 2> ends{};
   const int piped = pipe2(ends.data(), O_CLOEXEC);
   if (const int error = errno; piped != 0) return ErrnoError(error, "pipe");

@@ -32,7 +32,7 @@ class OutsideMapper {
   };
 
   // REQUIRES: one thread. kIo if there is no room for a process.
-  static Result<OutsideMapper> Start(SubordinateIds ids);
+  static Result<OutsideMapper> Start(const SubordinateIds& ids);
   OutsideMapper(OutsideMapper&& other) noexcept;
   OutsideMapper& operator=(OutsideMapper&&) = delete;
   ~OutsideMapper();

@@ -49,8 +49,8 @@ SetupResult EnterUserNamespace() {
   const uid_t uid = geteuid();
   const gid_t gid = getegid();
   std::optional<OutsideMapper> mapper;
-  if (SubordinateIds ids = FindSubordinateIds(); !ids.users.empty() || !ids.groups.empty()) {
-    auto started = OutsideMapper::Start(std::move(ids));
+  if (const SubordinateIds ids = FindSubordinateIds(); !ids.users.empty() || !ids.groups.empty()) {
+    auto started = OutsideMapper::Start(ids);
     if (!started) return Failed(SetupStep::kIdMaps, started.error());
     mapper.emplace(std::move(*started));
   }

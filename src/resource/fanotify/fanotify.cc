@@ -23,6 +23,7 @@ using Mark = pb::FanotifyMark;
 
 // FAN_OPEN_PERM, FAN_ACCESS_PERM, FAN_OPEN_EXEC_PERM, FAN_PRE_ACCESS
 constexpr uint64_t kDecides = 0x10000 | 0x20000 | 0x40000 | 0x100000;
+constexpr uint32_t kOfDescriptor = FAN_CLOEXEC | FAN_NONBLOCK;  // not of the group
 constexpr uint32_t kEvictable = 0x200;
 constexpr uint32_t kIgnore = 0x400;  // FAN_MARK_IGNORE, Linux 6.0
 constexpr uint32_t kKeptMarkFlags = FAN_MARK_IGNORED_SURV_MODIFY | kEvictable | kIgnore;
@@ -61,7 +62,7 @@ Result<> ParseGroup(const FdInfo::Field& field, Payload& message) {
   BATON_TRY(const auto parts, SplitFdInfoField(field));
   for (const auto& [key, value] : parts) {
     BATON_TRY(const auto flags, ParseFdInfoNumber<uint32_t>(key, value, 16));
-    if (key == "fanotify flags") message.set_flags(flags & ~(FAN_CLOEXEC | FAN_NONBLOCK));
+    if (key == "fanotify flags") message.set_flags(flags & ~kOfDescriptor);
     if (key == "event-flags") message.set_event_flags(flags);
   }
   return {};
