@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
 
 #include "base/file.h"
 
@@ -40,8 +41,10 @@ constexpr uint64_t kPageIsFile = 1U << 2U;
 constexpr uint64_t kPageIsPresent = 1U << 3U;
 constexpr uint64_t kPageIsSwapped = 1U << 4U;
 constexpr uint64_t kPageIsPfnZero = 1U << 5U;
+constexpr uint64_t kPageIsGuard = 1U << 8U;
 
 // Bits of a /proc/PID/pagemap entry.
+constexpr uint64_t kEntryGuard = uint64_t{1} << 58U;
 constexpr uint64_t kEntryFile = uint64_t{1} << 61U;
 constexpr uint64_t kEntrySwapped = uint64_t{1} << 62U;
 constexpr uint64_t kEntryPresent = uint64_t{1} << 63U;
@@ -61,13 +64,20 @@ Result<PageMap> PageMap::Open(pid_t pid) {
   return PageMap(std::move(fd));
 }
 
-Result<std::vector<PageRange>> PageMap::Scan(uint64_t start, uint64_t end, Want want) const {
-  auto ranges = ScanByIoctl(start, end, want);
-  if (ranges || (ranges.error().saved_errno() != ENOTTY && ranges.error().saved_errno() != EINVAL)) return ranges;
-  return ScanByReading(start, end, want);
+// A kernel that does not know guard pages refuses to be asked for them.
+Result<std::vector<PageRange>> PageMap::Scan(uint64_t start, uint64_t end, Want want,
+                                             std::vector<PageRange>* guards) const {
+  std::vector<PageRange> unwanted;
+  for (const uint64_t guard_category : {kPageIsGuard, uint64_t{0}}) {
+    unwanted.clear();
+    auto ranges = ScanByIoctl(start, end, want, guards != nullptr ? *guards : unwanted, guard_category);
+    if (ranges || (ranges.error().saved_errno() != ENOTTY && ranges.error().saved_errno() != EINVAL)) return ranges;
+  }
+  return ScanByReading(start, end, want, guards != nullptr ? *guards : unwanted);
 }
 
-Result<std::vector<PageRange>> PageMap::ScanByIoctl(uint64_t start, uint64_t end, Want want) const {
+Result<std::vector<PageRange>> PageMap::ScanByIoctl(uint64_t start, uint64_t end, Want want,
+                                                    std::vector<PageRange>& guards, uint64_t guard_category) const {
   std::vector<PageRange> ranges;
   // More would be filled in several rounds, after which the kernel tells the end of an earlier one (seen on
   // Linux 6.18).
@@ -77,8 +87,8 @@ Result<std::vector<PageRange>> PageMap::ScanByIoctl(uint64_t start, uint64_t end
   arguments.end = end;
   arguments.vec = reinterpret_cast<uint64_t>(regions.data());
   arguments.vec_len = regions.size();
-  arguments.category_anyof_mask = kPageIsPresent | kPageIsSwapped;
-  arguments.return_mask = kPageIsPresent | kPageIsSwapped;
+  arguments.category_anyof_mask = kPageIsPresent | kPageIsSwapped | guard_category;
+  arguments.return_mask = kPageIsPresent | kPageIsSwapped | guard_category;
   if (want == Want::kPrivate) {
     // Required and inverted: not a page of the file, not the shared zero page.
     arguments.category_mask = kPageIsFile | kPageIsPfnZero;
@@ -87,14 +97,16 @@ Result<std::vector<PageRange>> PageMap::ScanByIoctl(uint64_t start, uint64_t end
   for (arguments.start = start; arguments.start < end; arguments.start = arguments.walk_end) {
     const int got = ioctl(fd_.get(), kPagemapScan, &arguments);
     if (const int error = errno; got < 0) return ErrnoError(error, "scan pages {:#x}-{:#x}", start, end);
-    for (int i = 0; i < got; ++i)
-      Append(ranges, regions[static_cast<size_t>(i)].start, regions[static_cast<size_t>(i)].end);
+    for (const PageRegion& region : std::span(regions).first(static_cast<size_t>(got))) {
+      Append((region.categories & guard_category) != 0 ? guards : ranges, region.start, region.end);
+    }
     if (static_cast<size_t>(got) < regions.size() || arguments.walk_end <= arguments.start) break;
   }
   return ranges;
 }
 
-Result<std::vector<PageRange>> PageMap::ScanByReading(uint64_t start, uint64_t end, Want want) const {
+Result<std::vector<PageRange>> PageMap::ScanByReading(uint64_t start, uint64_t end, Want want,
+                                                      std::vector<PageRange>& guards) const {
   std::vector<PageRange> ranges;
   std::vector<uint64_t> entries(65536);
   for (uint64_t at = start; at < end;) {
@@ -107,7 +119,7 @@ Result<std::vector<PageRange>> PageMap::ScanByReading(uint64_t start, uint64_t e
       const uint64_t entry = entries[i];
       if ((entry & (kEntryPresent | kEntrySwapped)) == 0) continue;
       if (want == Want::kPrivate && (entry & kEntryFile) != 0) continue;
-      Append(ranges, at, at + kPage);
+      Append((entry & kEntryGuard) != 0 ? guards : ranges, at, at + kPage);
     }
   }
   return ranges;

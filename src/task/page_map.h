@@ -24,12 +24,16 @@ class PageMap {
     kAllPresent,  // any page that is there
   };
   // Ranges of wanted pages in [start, end), ascending and merged. Pages in swap count as there.
-  Result<std::vector<PageRange>> Scan(uint64_t start, uint64_t end, Want want) const;
+  // Pages that fault by their mark (MADV_GUARD_INSTALL, Linux 6.15 shows them) are not wanted; they go to `guards`.
+  Result<std::vector<PageRange>> Scan(uint64_t start, uint64_t end, Want want,
+                                      std::vector<PageRange>* guards = nullptr) const;
 
  private:
   explicit PageMap(UniqueFd fd) : fd_(std::move(fd)) {}
-  Result<std::vector<PageRange>> ScanByIoctl(uint64_t start, uint64_t end, Want want) const;
-  Result<std::vector<PageRange>> ScanByReading(uint64_t start, uint64_t end, Want want) const;
+  Result<std::vector<PageRange>> ScanByIoctl(uint64_t start, uint64_t end, Want want, std::vector<PageRange>& guards,
+                                             uint64_t guard_category) const;
+  Result<std::vector<PageRange>> ScanByReading(uint64_t start, uint64_t end, Want want,
+                                               std::vector<PageRange>& guards) const;
 
   UniqueFd fd_;
 };

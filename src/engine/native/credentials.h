@@ -17,6 +17,8 @@ void CaptureOwnCredentials(const ProcStatus& status, const pb::ProcessRecord& pr
 
 // Name, alternate stack, robust list, restartable sequences, scheduling.
 Result<> RestoreInsideThread(BlankTask& thread, const pb::ThreadRecord& record);
+// The user that logged in, for the audit log. REQUIRES: no other thread has been made.
+Result<> RestoreLoginUid(BlankTask& leader, const pb::ProcessRecord& record);
 // Signal actions, working directory, umask, limits, prctl values.
 Result<> RestoreInsideProcess(BlankTask& leader, const pb::ProcessRecord& record);
 // Starts again the system call the freeze interrupted, with the time that was left of it, so that the kernel holds it

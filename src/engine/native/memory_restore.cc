@@ -257,17 +257,22 @@ class MemoryBuilder {
         if (HasFlag(mapping, flag))
           batch.push_back({SYS_madvise, {mapping.start(), mapping.bytes(), static_cast<uint64_t>(advice)}});
       }
+      for (int i = 0; i + 1 < mapping.guards_size(); i += 2) {
+        batch.push_back({SYS_madvise, {mapping.guards(i), mapping.guards(i + 1), kGuardInstall}});
+      }
       if (FirstProtection(mapping) != mapping.protection()) {
         batch.push_back({SYS_mprotect, {mapping.start(), mapping.bytes(), mapping.protection()}});
       }
-      if (HasFlag(mapping, "lo")) batch.push_back({SYS_mlock, {mapping.start(), mapping.bytes()}});
+      const uint64_t on_fault = HasFlag(mapping, "lf") ? MLOCK_ONFAULT : 0;
+      if (HasFlag(mapping, "lo")) batch.push_back({SYS_mlock2, {mapping.start(), mapping.bytes(), on_fault}});
     }
     BATON_CHECKED(calls_.Run(batch));
     for (const RemoteCall& call : batch) {
       // Advice is advice: a kernel without KSM or huge pages refuses some.
-      if (call.result >= 0 || call.number == SYS_madvise) continue;
+      const bool advice = call.number == SYS_madvise && call.arguments[2] != kGuardInstall;
+      if (call.result >= 0 || advice) continue;
       return ErrnoError(static_cast<int>(-call.result), "{} at {:#x}",
-                        call.number == SYS_mlock ? "lock memory" : "protect memory", call.arguments[0]);
+                        call.number == SYS_mlock2 ? "lock memory" : "protect memory", call.arguments[0]);
     }
     return NameMappings();
   }
@@ -283,6 +288,7 @@ class MemoryBuilder {
     return {};
   }
 
+  static constexpr uint64_t kGuardInstall = 102;  // MADV_GUARD_INSTALL, newer than Debian 12's headers
   static constexpr std::pair<std::string_view, int> kAdvices[] = {
       {"dc", MADV_DONTFORK},   {"dd", MADV_DONTDUMP},  {"wf", MADV_WIPEONFORK}, {"hg", MADV_HUGEPAGE},
       {"nh", MADV_NOHUGEPAGE}, {"mg", MADV_MERGEABLE}, {"sr", MADV_SEQUENTIAL}, {"rr", MADV_RANDOM}};

@@ -110,11 +110,11 @@ Result<> CopiedPages::Prepare(std::span<const pid_t> pids) {
   return buffer_.Prepare(kib * 1024 + kib * 1024 / 64 + kCopyBlock);
 }
 
-Result<> CopiedPages::CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::ProcessRecord& process) {
+Result<> CopiedPages::CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, pb::ProcessRecord& process) {
   BATON_CHECKED(FailPoint("capture.pages"));
   BATON_TRY(const PageMap map, PageMap::Open(memory.pid()));
   const std::string space = ProcessSpace(process.pid());
-  for (const pb::MappingRecord& mapping : process.mappings()) {
+  for (pb::MappingRecord& mapping : *process.mutable_mappings()) {
     if (HasContentOfItsOwn(mapping)) {
       BATON_CHECKED(CopyPrivate(memory, map, mapping, space));
     } else if (mapping.backing() == pb::MappingRecord::SHARED_MEMORY) {
@@ -124,11 +124,16 @@ Result<> CopiedPages::CopyProcess(const RemoteMemory& memory, RemoteSyscalls& ca
   return {};
 }
 
-Result<> CopiedPages::CopyPrivate(const RemoteMemory& memory, const PageMap& map, const pb::MappingRecord& mapping,
+Result<> CopiedPages::CopyPrivate(const RemoteMemory& memory, const PageMap& map, pb::MappingRecord& mapping,
                                   const std::string& space) {
   if (mapping.deleted()) return CopyWhole(memory, mapping, space);
+  std::vector<PageRange> guards;
   BATON_TRY(const std::vector<PageRange> ranges,
-            map.Scan(mapping.start(), mapping.start() + mapping.bytes(), PageMap::Want::kPrivate));
+            map.Scan(mapping.start(), mapping.start() + mapping.bytes(), PageMap::Want::kPrivate, &guards));
+  for (const PageRange& guard : guards) {
+    mapping.add_guards(guard.start);
+    mapping.add_guards(guard.bytes());
+  }
   const bool readable = (mapping.protection() & PROT_READ) != 0;
   if (const auto shadow = shadows_.find(memory.pid()); shadow != shadows_.end()) {
     BATON_TRY(const PageMap copy, PageMap::Open(shadow->second.pid()));

@@ -40,7 +40,7 @@ class CopiedPages {
 
   // The private pages of all mappings of a process, and the shared memory objects it maps that were not copied yet.
   // `calls`: in that process, for what only it can tell (mincore).
-  Result<> CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::ProcessRecord& process);
+  Result<> CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, pb::ProcessRecord& process);
   // A shared object that we have mapped ourselves, whole, until all is written. `all`: also pages that are not there
   // (of huge ones mincore(2) tells only who has touched them).
   Result<> CopyOwn(PageRange mapped, bool all, const std::string& space);
@@ -60,7 +60,7 @@ class CopiedPages {
     bool readable = true;
   };
   Result<> WriteFromPlace(ImageWriter& writer, const Piece& piece);
-  Result<> CopyPrivate(const RemoteMemory& memory, const PageMap& map, const pb::MappingRecord& mapping,
+  Result<> CopyPrivate(const RemoteMemory& memory, const PageMap& map, pb::MappingRecord& mapping,
                        const std::string& space);
   void Defer(pid_t from, const std::vector<PageRange>& ranges, const std::string& space, bool readable);
   Result<> CopyWhole(const RemoteMemory& memory, const pb::MappingRecord& mapping, const std::string& space);

@@ -149,9 +149,13 @@ Result<> CaptureSharedPending(const FrozenProcess& process, pb::ProcessRecord& r
   return {};
 }
 
-Result<> CaptureOomScore(pid_t pid, pb::ProcessRecord& record) {
+Result<> CaptureSettings(pid_t pid, pb::ProcessRecord& record) {
   BATON_TRY(const std::string text, ReadProcessFile(pid, "oom_score_adj"));
   record.set_oom_score_adj(std::atoi(text.c_str()));
+  BATON_TRY(const std::string filter, ReadProcessFile(pid, "coredump_filter"));
+  record.set_coredump_filter(static_cast<uint32_t>(std::strtoul(filter.c_str(), nullptr, 16)));
+  const auto login = ReadProcessFile(pid, "loginuid");
+  if (login) record.set_login_uid(static_cast<uint32_t>(std::strtoul(login->c_str(), nullptr, 10)));
   return {};
 }
 
@@ -202,7 +206,7 @@ Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFl
   BATON_CHECKED(CaptureDirectories(tid, record));
   BATON_CHECKED(CaptureLayout(tid, stat, record));
   BATON_CHECKED(CaptureSharedPending(process, record));
-  BATON_CHECKED(CaptureOomScore(tid, record));
+  BATON_CHECKED(CaptureSettings(tid, record));
   const FrozenTask& leader = process.tasks.front();
   record.set_stopped(leader.group_stopped);
   record.set_stop_signal(static_cast<uint32_t>(leader.group_stopped ? leader.group_stop_signal : 0));

@@ -18,5 +18,6 @@ struct SchedAttributes {
 static_assert(sizeof(SchedAttributes) == 48);
 
 inline constexpr uint64_t kSchedFlagResetOnFork = 1;
+inline constexpr uint32_t kSchedDeadline = 6;
 
 }  // namespace baton

@@ -80,6 +80,11 @@ Result<> CaptureRobustList(pid_t tid, pb::ThreadRecord& record) {
   return {};
 }
 
+uint64_t UsualSliceNs() {
+  SchedAttributes own;
+  return syscall(SYS_sched_getattr, 0, &own, sizeof own, 0) == 0 ? own.runtime : 0;
+}
+
 Result<> CaptureScheduling(pid_t tid, pb::ThreadRecord& record) {
   SchedAttributes attributes;
   const long got = syscall(SYS_sched_getattr, tid, &attributes, sizeof attributes, 0);
@@ -87,6 +92,12 @@ Result<> CaptureScheduling(pid_t tid, pb::ThreadRecord& record) {
   record.set_policy(static_cast<int32_t>(attributes.policy));
   record.set_priority(static_cast<int32_t>(attributes.priority));
   record.set_nice(attributes.nice);
+  // Every task shows a time slice; that of most is the usual one, which moves with the machine.
+  if (attributes.policy == kSchedDeadline || attributes.runtime != UsualSliceNs()) {
+    record.set_runtime_ns(attributes.runtime);
+  }
+  record.set_deadline_ns(attributes.deadline);
+  record.set_period_ns(attributes.period);
   record.set_reset_on_fork(static_cast<uint32_t>(attributes.flags & kSchedFlagResetOnFork));
   uint8_t mask[1024] = {};
   const long bytes = syscall(SYS_sched_getaffinity, tid, sizeof mask, mask);

@@ -1,6 +1,7 @@
 #include "engine/native/thread_restore.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/ioprio.h>
 #include <linux/prctl.h>
@@ -47,14 +48,18 @@ Result<> RestoreScheduling(RemoteSyscalls& calls, const pb::ThreadRecord& record
   attributes.priority = static_cast<uint32_t>(record.priority());
   attributes.nice = record.nice();
   attributes.flags = record.reset_on_fork();
+  attributes.runtime = record.runtime_ns();
+  attributes.deadline = record.deadline_ns();
+  attributes.period = record.period_ns();
   BATON_TRY(const auto at, calls.PutValue(attributes));
   BATON_TRY(const RemotePtr<> mask, calls.Put(std::as_bytes(std::span(record.affinity()))));
-  RemoteCall batch[] = {{SYS_sched_setattr, {0, at.value(), 0}},
-                        {SYS_sched_setaffinity, {0, record.affinity().size(), mask.value()}},
+  // In this order: a SCHED_DEADLINE task may not change its affinity.
+  RemoteCall batch[] = {{SYS_sched_setaffinity, {0, record.affinity().size(), mask.value()}},
+                        {SYS_sched_setattr, {0, at.value(), 0}},
                         {SYS_ioprio_set, {IOPRIO_WHO_PROCESS, 0, static_cast<uint64_t>(record.io_priority())}}};
   BATON_CHECKED(calls.Run(std::span(batch).first(record.io_priority() == 0 ? 2 : 3)));
-  WarnIfFailed(batch[0], "scheduling policy or nice value", record.tid());
-  WarnIfFailed(batch[1], "CPU affinity", record.tid());
+  WarnIfFailed(batch[1], "scheduling policy or nice value", record.tid());
+  WarnIfFailed(batch[0], "CPU affinity", record.tid());
   WarnIfFailed(batch[2], "I/O priority", record.tid());
   return {};
 }
@@ -246,13 +251,38 @@ void RestoreOomScore(pid_t host_pid, const pb::ProcessRecord& record) {
   }
 }
 
+void RestoreCoredumpFilter(pid_t host_pid, const pb::ProcessRecord& record) {
+  const auto now = ReadProcessFile(host_pid, "coredump_filter");
+  if (!now || std::strtoul(now->c_str(), nullptr, 16) == record.coredump_filter()) return;
+  auto set =
+      WriteFile(fmt::format("/proc/{}/coredump_filter", host_pid), fmt::format("{:#x}", record.coredump_filter()));
+  if (!set) BATON_LOG(kWarn, "process {}: coredump_filter: {}", record.pid(), set.error().ToString());
+}
+
 }  // namespace
+
+// Only the task itself may set it; threads made later have it too.
+Result<> RestoreLoginUid(BlankTask& leader, const pb::ProcessRecord& record) {
+  const auto now = ReadProcessFile(leader.host_pid(), "loginuid");
+  if (!record.has_login_uid() || !now || std::strtoul(now->c_str(), nullptr, 10) == record.login_uid()) return {};
+  RemoteSyscalls& calls = leader.calls();
+  calls.ResetArguments();
+  BATON_TRY(const RemotePtr<> path, calls.PutString("/proc/self/loginuid"));
+  const std::string text = std::to_string(record.login_uid());
+  BATON_TRY(const RemotePtr<> value, calls.PutString(text));
+  BATON_TRY(const int64_t fd, calls.Call(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0));
+  BATON_TRY(const int64_t written, calls.Call(SYS_write, fd, value, text.size()));
+  if (fd >= 0) BATON_CHECKED(calls.Do("close", SYS_close, fd));
+  if (written < 0) BATON_LOG(kWarn, "process {}: loginuid stays as it is here", record.pid());
+  return {};
+}
 
 Result<> RestoreInsideProcess(BlankTask& leader, const pb::ProcessRecord& record) {
   RemoteSyscalls& calls = leader.calls();
   BATON_CHECKED(RestoreActions(calls, record));
   BATON_CHECKED(RestoreDirectories(calls, record));
   RestoreOomScore(leader.host_pid(), record);
+  RestoreCoredumpFilter(leader.host_pid(), record);
   BATON_CHECKED(RestoreLimits(calls, record));
   if (record.locks_of_future() != 0) {
     BATON_CHECKED(calls.Do("mlockall", SYS_mlockall, record.locks_of_future()));

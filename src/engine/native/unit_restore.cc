@@ -94,6 +94,7 @@ Result<> NativeRestore::RebuildProcess(Member& member) {
 
 // Before the open files: those of /proc may speak of a thread.
 Result<> NativeRestore::MakeThreads(const pb::ProcessRecord& record) {
+  BATON_CHECKED(RestoreLoginUid(*blanks_.at(record.pid()), record));
   for (int i = 1; i < record.threads_size(); ++i) {
     auto thread = BlankTask::Clone(*blanks_.at(record.pid()), record.threads(i).tid());
     if (!thread) return thread.Fail("process {}", record.pid());

@@ -89,7 +89,7 @@ class Capture {
       message_.mutable_name()->set_directory(directory);
       return {};
     }
-    return CheckLostName(name);
+    return IsRemoved(name) ? Result<>{} : CheckLostName(name);
   }
 
   // Where a relative name may have been given: by the kernel's word (for root), or where a process is now.
@@ -104,6 +104,15 @@ class Capture {
       if (auto directory = ReadProcessLink(user.host_pid, "cwd")) directories.push_back(std::move(*directory));
     }
     return directories;
+  }
+
+  // By the kernel's word (for root): there is no such file any more.
+  bool IsRemoved(const std::string& name) const {
+    const int place = ioctl(file_.copy, kSiocUnixFile);
+    if (place < 0) return false;
+    const UniqueFd own(place);
+    const auto path = ReadLink(fmt::format("/proc/self/fd/{}", place));
+    return path && path->ends_with("/" + name + " (deleted)");
   }
 
   // Connections share the name of the listening socket, and need no file.

@@ -2,9 +2,9 @@
 // live-cases: stream dgram seqpacket both_ways two_processes full named abstract client_named relative
 // live-cases: relative_left unlinked listening waiting waiting_many peer_closed peer_reset half_shut
 // live-cases: shut_reader unconnected dgram_named dgram_one_way dgram_sender_gone dgram_unnamed_target
-// live-cases: dgram_peer_gone many
-// Only root is told in which directory a relative name was given.
-// live-without: user.relative_left user-pid.relative_left
+// live-cases: dgram_peer_gone many relative_unlinked
+// Only root is told in which directory a relative name was given, and whether it is there still.
+// live-without: user.relative_left user-pid.relative_left user.relative_unlinked user-pid.relative_unlinked
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -220,6 +220,17 @@ static void relative_to(const char* then) {
 
 static void relative(void) { relative_to(NULL); }
 static void relative_left(void) { relative_to("/"); }
+
+static void relative_unlinked(void) {
+  OK(chdir(live_path(".")));
+  int server = bound(SOCK_DGRAM, name_is("here", 5)), client = connected(SOCK_DGRAM, name_is("here", 5));
+  OK(unlink("here"));
+  until_go();
+  check_name(getsockname, server, name_is("here", 5));
+  CHECK(access("here", F_OK) != 0, "the removed name is back");
+  put(client, 10, 1);
+  get_message(server, 10, 1);
+}
 
 static void unlinked(void) {
   int server = bound(SOCK_STREAM, path_is("socket"));
@@ -460,6 +471,7 @@ static const struct live_case cases[] = {{"stream", stream},
                                          {"client_named", client_named},
                                          {"relative", relative},
                                          {"relative_left", relative_left},
+                                         {"relative_unlinked", relative_unlinked},
                                          {"unlinked", unlinked},
                                          {"listening", listening},
                                          {"waiting", waiting},

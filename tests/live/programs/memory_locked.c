@@ -16,11 +16,17 @@ static void locked(bool on_fault) {
   if ((on_fault ? mlock2(memory + kSize, kSize, MLOCK_ONFAULT) : mlock(memory + kSize, kSize)) != 0) {
     skip("may not lock memory here");
   }
+  char* untouched = map_anon(kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+  if (on_fault && mlock2(untouched, kSize, MLOCK_ONFAULT) != 0) skip("may not lock memory here");
   char before[64];
   snprintf(before, sizeof before, "%s", locked_kib());
   ready();
   wait_go();
   check_amount(before);
+  unsigned char present[kSize / kPage];
+  OK(mincore(untouched, kSize, present));
+  SAME(present[1] & 1, 0);
+  OK(munlock(untouched, kSize));
   check_filled(memory, 3 * kSize, 2, "memory");
   OK(munlock(memory + kSize, kSize));
   check_amount("0 kB");
