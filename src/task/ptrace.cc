@@ -155,6 +155,13 @@ Result<__ptrace_rseq_configuration> GetRseqConfiguration(pid_t tid) {
   return configuration;
 }
 
+bool HasSyscallDispatch(pid_t tid) {
+  constexpr int kGetConfiguration = 0x4211;  // PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+  uint64_t configuration[4] = {};            // mode, selector, offset, length
+  const auto got = Ptrace(kGetConfiguration, tid, sizeof configuration, configuration, "get system call dispatch");
+  return got && configuration[0] != 0;
+}
+
 Result<std::optional<std::vector<sock_filter>>> GetSeccompFilter(pid_t tid, uint64_t index) {
   constexpr const char* kWhat = "get seccomp filter";
   auto count = Ptrace(PTRACE_SECCOMP_GET_FILTER, tid, index, nullptr, kWhat);

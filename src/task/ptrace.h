@@ -48,6 +48,10 @@ Result<> SetRegisterSet(pid_t tid, int type, std::span<const std::byte> bytes);
 // Where the task registered restartable sequences; rseq_abi_pointer is 0 if it did not (Linux 5.13).
 Result<__ptrace_rseq_configuration> GetRseqConfiguration(pid_t tid);
 
+// Whether the task has its system calls sent to itself as signals (PR_SET_SYSCALL_USER_DISPATCH); false where the
+// kernel cannot tell (before Linux 6.4).
+bool HasSyscallDispatch(pid_t tid);
+
 // PTRACE_O_SUSPEND_SECCOMP: while it is set, whatever the task has installed does not look at its system calls. To be
 // set, it needs CAP_SYS_ADMIN outside all user namespaces, and a tracer without seccomp of its own; else EPERM.
 inline constexpr uint64_t kSuspendSeccomp = uint64_t{1} << 21U;

@@ -178,6 +178,12 @@ Result<> CheckProcess(const FrozenProcess& process, pid_t root_tid) {
   for (const FrozenTask& task : process.tasks) {
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
     BATON_CHECKED(SuspendSeccomp(status, task.tid));
+    if (HasSyscallDispatch(task.tid)) {
+      return MakeError(ErrorCode::kNotSupported,
+                       "process {} ({}) has its system calls sent to itself (PR_SET_SYSCALL_USER_DISPATCH), ours would "
+                       "be too: start it without",
+                       process.pid, status.name);
+    }
     if (!task.registers.Is64Bit()) {
       return MakeError(ErrorCode::kNotSupported, "process {} ({}) is a 32-bit program: only 64-bit ones can be saved",
                        process.pid, status.name);

@@ -1,7 +1,8 @@
 // live-modes: plain refuse refuse-user
 // What cannot be saved is found before anything is touched: the checkpoint fails, its error names the process and the
 // descriptor (the program says with expect() what must be in the text), and the program goes on unharmed.
-// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files mq_notify fanotify_decides
+// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files
+// live-cases: mq_notify fanotify_decides dispatch
 // As root only.
 // live-without: refuse-user.fanotify_decides
 #include <linux/io_uring.h>
@@ -134,6 +135,17 @@ static void fanotify_decides(void) {
   SAME(fcntl(fd, F_GETFD), FD_CLOEXEC);
 }
 
+// While the selector says so, every system call is a signal.
+static volatile char selector;
+static void dispatch(void) {
+  enum { kDispatch = 59, kOn = 1, kAllow = 0 };
+  selector = kAllow;
+  if (prctl(kDispatch, kOn, 0, 0, &selector) != 0) skip("no system call dispatch here");
+  expect(getpid(), -1, "DISPATCH");
+  until_go();
+  OK(prctl(kDispatch, 0, 0, 0, 0));
+}
+
 static const struct live_case cases[] = {{"io_uring", io_uring},
                                          {"perf_event", perf_event},
                                          {"userfaultfd", userfaultfd},
@@ -142,5 +154,6 @@ static const struct live_case cases[] = {{"io_uring", io_uring},
                                          {"net_namespace", net_namespace},
                                          {"thread_files", thread_files},
                                          {"mq_notify", mq_notify_signal},
-                                         {"fanotify_decides", fanotify_decides}};
+                                         {"fanotify_decides", fanotify_decides},
+                                         {"dispatch", dispatch}};
 RUN_CASES(cases)
