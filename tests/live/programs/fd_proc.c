@@ -1,5 +1,7 @@
 // Open files of /proc: of single threads, of zombies, of processes that have ended since (reading says ESRCH).
 // live-cases: threads zombie ended ended_read ended_directory ended_of_same_number
+// An ordinary user may not choose process numbers.
+// live-without: user.ended_of_same_number user-pid.ended_of_same_number
 #include <dirent.h>
 
 #include "target.h"
