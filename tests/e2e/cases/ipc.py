@@ -52,13 +52,14 @@ class Objects:
         return self.out.read_text().splitlines() if self.out.exists() else []
 
     def there(self):
-        """Which of the four are there."""
-        buffer = ctypes.create_string_buffer(1024)
+        """Which of the four are there. Others may have objects with the same ids by now; the key begins what IPC_STAT tells."""
+        def ours(stat, *arguments):
+            buffer = ctypes.create_string_buffer(1024)
+            return stat(*arguments, IPC_STAT, buffer) == 0 and int.from_bytes(buffer.raw[:4], "little") == self.key
         queue = libc.mq_open(self.name.encode(), os.O_RDONLY)
         if queue >= 0:
             os.close(queue)
-        return [libc.shmctl(self.memory, IPC_STAT, buffer) == 0, libc.semctl(self.semaphores, 0, IPC_STAT, buffer) == 0,
-                libc.msgctl(self.messages, IPC_STAT, buffer) == 0, queue >= 0]
+        return [ours(libc.shmctl, self.memory), ours(libc.semctl, self.semaphores, 0), ours(libc.msgctl, self.messages), queue >= 0]
 
     def remove(self):
         libc.shmctl(self.memory, IPC_RMID, None)

@@ -3,6 +3,7 @@
 // live-cases: semaphore_wait messages message_limits nobody_used
 // Only where the semaphores themselves outlive the processes.
 // live-without: capsule.undo user.undo user-pid.undo pid-running.undo
+// live-lock: ipc-ids
 // live-needs: huge test "$(cat /proc/sys/vm/nr_hugepages)" -ge 8
 // As root only.
 // live-without: user.locked user-pid.locked user.huge user-pid.huge
