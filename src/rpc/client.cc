@@ -2,10 +2,13 @@
 
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <poll.h>
 
 #include <mutex>
+#include <optional>
 #include <utility>
 
+#include "base/file.h"
 #include "rpc/pool_service.grpc.pb.h"
 #include "rpc/status.h"
 
@@ -13,6 +16,11 @@ namespace baton {
 namespace {
 
 using Stub = pb::PoolService::Stub;
+
+bool HungUp(int fd) {
+  pollfd looked_at{.fd = fd, .events = POLLRDHUP, .revents = 0};
+  return poll(&looked_at, 1, 0) > 0 && (looked_at.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
 
 class Client : public RpcClient {
  public:
@@ -64,22 +72,28 @@ class Client : public RpcClient {
 
   Result<std::shared_ptr<Stub>> Connected() {
     const std::lock_guard lock(mutex_);
-    if (stub_ != nullptr) return stub_;
+    // One that broke while nobody called is found here, so that the call need not fail.
+    if (stub_ != nullptr && !HungUp(socket_->get())) return stub_;
     BATON_TRY(UniqueFd fd, endpoint_.Connect());
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
+    // gRPC does not tell of the state of a connection that it was given: so we keep a descriptor of our own.
+    BATON_TRY(socket_, DupFd(fd.get()));
     stub_ = pb::PoolService::NewStub(grpc::CreateCustomInsecureChannelFromFd("baton", fd.release(), arguments));
     return stub_;
   }
 
   void Drop(const std::shared_ptr<Stub>& stub) {
     const std::lock_guard lock(mutex_);
-    if (stub_ == stub) stub_.reset();
+    if (stub_ != stub) return;
+    stub_.reset();
+    socket_.reset();
   }
 
   Endpoint endpoint_;
   std::string token_;
   std::mutex mutex_;
+  std::optional<UniqueFd> socket_;  // of the connection
   std::shared_ptr<Stub> stub_;
 };
 

@@ -149,6 +149,16 @@ TEST_F(Rpc, AControllerThatIsBackIsFoundAtOnce) {
   EXPECT_TRUE(who) << who.error().ToString();
 }
 
+TEST_F(Rpc, AControllerThatWasRestartedMeanwhileCostsNoCall) {
+  auto server = Serve(socket_);
+  const auto client = RpcClient::Create(server->endpoint(), "");
+  ASSERT_TRUE(WhoAmI(*client));
+  server.reset();
+  server = Serve(socket_);
+  const auto who = WhoAmI(*client);
+  EXPECT_TRUE(who) << who.error().ToString();
+}
+
 TEST_F(Rpc, ACallThatIsNotAnsweredEndsInTime) {
   auto server = Serve(socket_);
   const auto client = RpcClient::Create(server->endpoint(), "");
