@@ -50,6 +50,9 @@ Result<UniqueFd> TakeSignals() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&taken, number);
   sigprocmask(SIG_BLOCK, &taken, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // Whoever started us may ignore it (cron jobs, daemons): then the kernel would tell neither us nor the capsule's init
+  // of any end, and a job would never be over.
+  signal(SIGCHLD, SIG_DFL);
   const int fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
   if (const int error = errno; fd < 0) return ErrnoError(error, "signalfd");
   return UniqueFd(fd);

@@ -39,7 +39,8 @@ struct JobEnd {
 // The exit code a shell would show for a wait(2) status: 128 + n after signal n.
 int ExitCodeOf(int wait_status);
 
-// SIGINT, SIGTERM, SIGHUP and SIGQUIT as a descriptor; they are blocked from here on, and SIGPIPE is ignored.
+// SIGINT, SIGTERM, SIGHUP and SIGQUIT as a descriptor; they are blocked from here on, SIGPIPE is ignored, SIGCHLD is
+// not.
 Result<UniqueFd> TakeSignals();
 
 class Keeper {

@@ -148,3 +148,10 @@ def case_keeper_dies_and_all_with_it(sandbox):  # as root, too
     for pid in below:
         wait_until(lambda pid=pid: not lives(pid), f"the end of process {pid}", 10)
     check(sandbox.show()["state"] == "interrupted", "show does not say that it was interrupted")
+
+
+def case_started_where_the_end_of_children_is_ignored(sandbox):  # as root, too
+    """By a cron job or a daemon that ignores SIGCHLD, which is inherited: the job's end is heard all the same."""
+    keeper = sandbox.start("--name", "job", "--", "sh", "-c", "exit 3",
+                           preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    keeper.ends_with(3)
