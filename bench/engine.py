@@ -6,9 +6,12 @@ For each size and several rounds, the two taking turns: a save with the program 
 restored program has read all of its memory and found it right. Both are made equally durable: Baton syncs what
 it saves, so CRIU's files are synced too, within its time ("save, unsynced" is CRIU without that).
 
+Before each step, as much free memory as it needs is touched and given back (warm_memory).
+
 Prints medians and ratios (Baton / CRIU). Exit code 1 if a ratio that is judged is above 1, or if CRIU is missing.
 """
 import argparse
+import mmap
 import os
 import shutil
 import signal
@@ -118,6 +121,18 @@ class Criu:
         run([self.binary, "restore", "-D", image, "-v0", "--restore-detached"], log)
 
 
+def warm_memory(mib, directory):
+    """On a virtual machine, memory that was free for long must first be had from the host, which costs more than all that
+    is measured here. So that neither engine pays for it, or profits from what the other has just given back."""
+    path = os.path.join(directory, "warm")
+    with open(path, "wb") as file:
+        for _ in range(mib + 64):
+            file.write(bytes(1 << 20))
+    size = (mib + 128) << 20
+    mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
+    os.unlink(path)
+
+
 def measure(engine, binary, mib, parent):
     """One round of one engine: figure -> seconds."""
     directory = tempfile.mkdtemp(prefix=f"{engine.name}-", dir=parent)
@@ -128,13 +143,16 @@ def measure(engine, binary, mib, parent):
     try:
         program.gap_s()
         image = os.path.join(directory, "running")
+        warm_memory(mib, directory)
         figures["save"], figures["save, unsynced"] = engine.save(program.pid, image, log, True)
         figures["pause"] = program.gap_s()
         shutil.rmtree(image)
         os.sync()
         image = os.path.join(directory, "ended")
+        warm_memory(mib, directory)
         figures["save and end"], _ = engine.save(program.pid, image, log, False)
         program.wait_gone()
+        warm_memory(mib, directory)
         began = time.monotonic()
         engine.restore(image, log)
         figures["restore"] = time.monotonic() - began

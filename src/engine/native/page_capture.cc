@@ -76,10 +76,12 @@ uint64_t KibOf(const ProcStatus& status, std::string_view key) {
   return value == nullptr ? 0 : std::stoull(*value);
 }
 
-// /proc/PID/mem reads through missing permissions; process_vm_readv is faster but does not.
-Result<> ReadPages(pid_t pid, uint64_t start, std::span<std::byte> into, bool readable) {
+// process_vm_readv(2) is faster, but needs the right to read; and it pins the pages, for which the kernel copies those
+// that are shared with a parent or child first (Linux 5.19, gup_must_unshare): four times the cost, and as much memory
+// again. /proc/PID/mem does neither.
+Result<> ReadPages(pid_t pid, uint64_t start, std::span<std::byte> into, bool by_pinning) {
   const RemotePtr<> from(start);
-  if (readable) {
+  if (by_pinning) {
     auto read = ReadRemote(pid, from, into);
     return read ? std::move(read) : read.Fail("pages at {:#x}", start);
   }
@@ -140,7 +142,7 @@ Result<> CopiedPages::CopyPrivate(const RemoteMemory& memory, const PageMap& map
     BATON_TRY(const std::vector<PageRange> there,
               copy.Scan(mapping.start(), mapping.start() + mapping.bytes(), PageMap::Want::kPrivate));
     if (there == ranges) {  // otherwise it was not copied whole: MADV_DONTFORK, MADV_WIPEONFORK
-      Defer(shadow->second.pid(), ranges, space, readable);
+      Defer(shadow->second.pid(), ranges, space);
       return {};
     }
   }
@@ -148,9 +150,9 @@ Result<> CopiedPages::CopyPrivate(const RemoteMemory& memory, const PageMap& map
   return {};
 }
 
-void CopiedPages::Defer(pid_t from, const std::vector<PageRange>& ranges, const std::string& space, bool readable) {
+void CopiedPages::Defer(pid_t shadow, const std::vector<PageRange>& ranges, const std::string& space) {
   for (const PageRange& range : ranges) {
-    pieces_.push_back({space, range.start, {}, from, range, readable});
+    pieces_.push_back({space, range.start, {}, shadow, range, false});
     bytes_ += range.bytes();
   }
 }
@@ -242,7 +244,7 @@ Result<> CopiedPages::WriteFromPlace(ImageWriter& writer, const Piece& piece) {
   }
   for (uint64_t done = 0; done < piece.place.bytes(); done += scratch_.size()) {
     const std::span<std::byte> room = scratch_.first(std::min<uint64_t>(kScratch, piece.place.bytes() - done));
-    BATON_CHECKED(ReadPages(piece.pid, piece.place.start + done, room, piece.readable));
+    BATON_CHECKED(ReadPages(piece.pid, piece.place.start + done, room, piece.by_pinning));
     BATON_CHECKED(writer.AddPages(piece.space, piece.address + done, room));
   }
   return {};

@@ -57,12 +57,12 @@ class CopiedPages {
     std::span<const std::byte> content;  // empty: in place
     pid_t pid = 0;
     PageRange place{};
-    bool readable = true;
+    bool by_pinning = true;  // how to read it there
   };
   Result<> WriteFromPlace(ImageWriter& writer, const Piece& piece);
   Result<> CopyPrivate(const RemoteMemory& memory, const PageMap& map, pb::MappingRecord& mapping,
                        const std::string& space);
-  void Defer(pid_t from, const std::vector<PageRange>& ranges, const std::string& space, bool readable);
+  void Defer(pid_t shadow, const std::vector<PageRange>& ranges, const std::string& space);
   Result<> CopyWhole(const RemoteMemory& memory, const pb::MappingRecord& mapping, const std::string& space);
   Result<> CopyShared(const RemoteMemory& memory, RemoteSyscalls& calls, const pb::MappingRecord& mapping);
   // [start, end) of the target becomes `space` from `address` on.
