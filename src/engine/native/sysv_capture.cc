@@ -200,6 +200,7 @@ Result<> SysvCapture::FindSemaphores(const SysvScope& scope) {
     const bool fresh = !ours && !used && MayBeOfUnit(scope, status.sem_perm, status.sem_ctime);
     if (!ours && !fresh) return {};
     Describe(id, status.sem_perm, set.mutable_permissions());
+    set.mutable_permissions()->set_guessed(fresh);
     *record_.add_semaphores() = std::move(set);
     return {};
   });
@@ -220,6 +221,7 @@ Result<> SysvCapture::FindQueues(const SysvScope& scope) {
                        MayBeOfUnit(scope, status.msg_perm, status.msg_ctime);
     if (!ours && !fresh) return {};
     Describe(id, status.msg_perm, queue.mutable_permissions());
+    queue.mutable_permissions()->set_guessed(fresh);
     queue.set_most_bytes(status.msg_qbytes);
     BATON_CHECKED(PeekMessages(id, status.msg_qnum, queue));
     *record_.add_queues() = std::move(queue);

@@ -61,8 +61,12 @@ SysvRestore::~SysvRestore() {
 Result<> SysvRestore::Make() {
   BATON_CHECKED(FailPoint("restore.sysv"));
   for (const pb::SysvSegment& segment : record_.segments()) BATON_CHECKED(MakeSegment(segment));
-  for (const pb::SysvSemaphores& set : record_.semaphores()) BATON_CHECKED(MakeSemaphores(set));
-  for (const pb::SysvQueue& queue : record_.queues()) BATON_CHECKED(MakeQueue(queue));
+  for (const pb::SysvSemaphores& set : record_.semaphores()) {
+    if (IsToBeMade(Sort::kSemaphores, set.permissions())) BATON_CHECKED(MakeSemaphores(set));
+  }
+  for (const pb::SysvQueue& queue : record_.queues()) {
+    if (IsToBeMade(Sort::kQueue, queue.permissions())) BATON_CHECKED(MakeQueue(queue));
+  }
   return FailPoint("restore.sysv_made");
 }
 
@@ -77,6 +81,18 @@ RemoteSyscalls& SysvRestore::CallsOf(pid_t ns_pid) {
 
 // In a shared namespace, where the unit's numbers are ours.
 bool SysvRestore::IsOfUnit(pid_t host_pid) const { return host_pid == 0 || context_.Process(host_pid).has_value(); }
+
+// What is only guessed to be the unit's may be somebody else's: it hinders nobody, and nothing is done to it.
+bool SysvRestore::IsToBeMade(Sort sort, const pb::SysvPermissions& permissions) const {
+  if (in_capsule_ || !permissions.guessed()) return true;
+  const int id = permissions.id();
+  const key_t key = permissions.key();
+  if (sort == Sort::kQueue) {
+    msqid_ds status{};
+    return msgctl(id, IPC_STAT, &status) != 0 && (key == IPC_PRIVATE || msgget(key, 0) < 0);
+  }
+  return semctl(id, 0, GETNCNT) < 0 && (key == IPC_PRIVATE || semget(key, 0, 0) < 0);
+}
 
 // Who makes it is noted as its creator, by number and by effective ids. Only the first needs the process itself.
 Result<int64_t> SysvRestore::MakeAs(RemoteSyscalls& calls, const Making& making) {

@@ -64,6 +64,7 @@ class SysvRestore {
   Result<int64_t> MakeAs(RemoteSyscalls& calls, const Making& making);
   RemoteSyscalls& CallsOf(pid_t ns_pid);
   bool IsOfUnit(pid_t host_pid) const;
+  bool IsToBeMade(Sort sort, const pb::SysvPermissions& permissions) const;
 
   const pb::SysvRecord& record_;
   const ImageReader& image_;

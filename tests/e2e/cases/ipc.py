@@ -18,6 +18,7 @@ memory, semaphores, messages = libc.shmget(key, 5000, 0o3600), libc.semget(key, 
 at = libc.shmat(memory, None, 0)
 ctypes.memmove(at, b"kept", 4)
 libc.semctl(semaphores, 1, 16, 42)
+libc.msgsnd(messages, b"12345678", 0, 0)  # a queue that nobody has used might be anybody's
 name = b"/e2e-%d" % os.getpid()
 queue = libc.mq_open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600, None)
 libc.mq_send(queue, b"waits", 5, 3)

@@ -2,6 +2,8 @@
 // own, a deadline.
 // In the user namespace of an ordinary user's capsule no login user has a number.
 // live-without: user.login_uid user-pid.login_uid
+// Deadlines are for root.
+// live-without: user.deadline user-pid.deadline
 // live-cases: coredump_filter login_uid memory_merge time_slice deadline
 #include "target.h"
 
