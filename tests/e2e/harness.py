@@ -309,6 +309,8 @@ def run_case(function, baton, root):
         return 1
     finally:
         sandbox.clean()
+        for pid in descendants(os.getpid()):  # of a case that failed
+            os.kill(pid, signal.SIGKILL)
     sandbox.remove()
     return 0
 

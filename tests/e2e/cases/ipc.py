@@ -34,7 +34,7 @@ print(ctypes.string_at(at, 4).decode(), libc.semctl(semaphores, 1, 12), text.raw
 class Objects:
     """The program and what it has made."""
 
-    def __init__(self, sandbox):
+    def __init__(self, sandbox, before_checkpoint=lambda: None):
         self.sandbox, self.out, self.go = sandbox, sandbox.base / "out", sandbox.base / "go"
         self.process = subprocess.Popen(["/usr/bin/python3", "-c", PROGRAM, str(self.out), str(self.go)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -46,6 +46,7 @@ class Objects:
         check(min(self.memory, self.semaphores, self.messages) >= 0, f"no objects: {words}")
         sandbox.cleanups.append(self.remove)
         self.image = sandbox.base / "image"
+        before_checkpoint()
         sandbox.call("checkpoint", "--pid", self.process.pid, "--to", self.image)
         self.process.wait()
 
@@ -122,3 +123,21 @@ def case_what_others_use_is_left_alone(sandbox):  # as root
     objects.end("ours 42 waits")
     libc.shmdt.argtypes = [ctypes.c_void_p]
     libc.shmdt(at)
+
+
+def case_a_queue_that_was_only_guessed_hinders_nothing(sandbox):  # as root
+    """Another program's, which nobody had used: its key is somebody's by the time of the restore."""
+    key = 0x5c000000 | os.getpid()
+    queues = []
+    sandbox.cleanups.append(lambda: [libc.msgctl(queue, IPC_RMID, None) for queue in queues])
+
+    def make():
+        queues.append(libc.msgget(key, IPC_CREAT | IPC_EXCL | 0o600))
+
+    objects = Objects(sandbox, before_checkpoint=make)
+    libc.msgctl(queues[-1], IPC_RMID, None)
+    make()
+    check(min(queues) >= 0, f"no queues: {queues}")
+    sandbox.call("restore", objects.image, "--detach")
+    objects.end()
+    check(libc.msgget(key, 0) == queues[-1], "the other program's queue is another one now")
