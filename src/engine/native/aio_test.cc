@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <algorithm>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace baton {
@@ -15,7 +17,7 @@ pb::MappingRecord RingOf(std::vector<uint32_t> words) {
   mapping.set_bytes(4096);
   mapping.set_shared(true);
   std::string ring(4096, '\0');
-  std::memcpy(ring.data(), words.data(), words.size() * sizeof(uint32_t));
+  std::ranges::copy(std::as_bytes(std::span(words)), std::as_writable_bytes(std::span(ring)).begin());
   mapping.set_ring(ring);
   return mapping;
 }
