@@ -112,6 +112,9 @@ Result<StopOutcome> AwaitHealing(pid_t pid, FrozenTask& task) {
 }
 
 Result<StopOutcome> ReadStopped(pid_t pid, FrozenTask& task) {
+  // The wait returns while the thread is still on its way off the processor; a ptrace request waits until it is, and
+  // only then the switch is counted.
+  BATON_TRY(task.registers, GetRegisters(task.tid));
   if (task.before) ForgetOtherSleep(pid, task.tid, *task.before);
   BATON_TRY(const StopOutcome healed, AwaitHealing(pid, task));
   if (healed != StopOutcome::kStopped) return healed;
