@@ -25,7 +25,7 @@ ALLOWED = {
     "resource": ["base", "task", "tree", "image", "proc"],
     "resource/KIND": ["resource", "base", "task", "tree", "image", "proc"],
     "engine": ["base", "tree", "image", "engine/native"],
-    "engine/native": ["engine", "resource", "base", "task", "tree", "image", "proc", "capsule"],
+    "engine/native": ["engine", "resource", "base", "thread", "task", "tree", "image", "proc", "capsule"],
     "keeper": ["base", "thread", "proc", "engine", "capsule", "store", "workspace", "image"],
     # engine/native: the schema of its records, for `baton image show`.
     "pool/decide": [],

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 
 #include "base/fault.h"
 #include "proc/process_files.h"
@@ -15,7 +16,8 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr size_t kCopyBlock = size_t{8} << 20;
-constexpr size_t kScratch = size_t{1} << 20;  // stays in the processor's cache
+constexpr size_t kPart = size_t{1} << 20;  // stays in the processor's cache
+constexpr size_t kPartsAhead = 4;
 
 bool HasContentOfItsOwn(const pb::MappingRecord& mapping) {
   const bool special = mapping.backing() == pb::MappingRecord::VDSO || mapping.backing() == pb::MappingRecord::VVAR ||
@@ -101,7 +103,7 @@ std::string ProcessSpace(int32_t pid) { return fmt::format("process:{}", pid); }
 std::string ObjectSpace(uint64_t object) { return fmt::format("shared:{:x}", object); }
 
 Result<> CopiedPages::Prepare(std::span<const pid_t> pids) {
-  if (in_place_) return buffer_.Prepare(kScratch);
+  if (in_place_) return buffer_.Prepare(kPart * kPartsAhead);
   uint64_t kib = 0;
   for (const pid_t pid : pids) {
     const auto status = ReadStatus(pid);
@@ -109,7 +111,7 @@ Result<> CopiedPages::Prepare(std::span<const pid_t> pids) {
     kib += KibOf(*status, "RssShmem");
     if (!WorthShadow(*status)) kib += KibOf(*status, "RssAnon") + status->vm_swap_kb.value_or(0);
   }
-  return buffer_.Prepare(kib * 1024 + kib * 1024 / 64 + kCopyBlock);
+  return buffer_.Prepare(kib * 1024 + kib * 1024 / 64 + kCopyBlock + kPart * kPartsAhead);
 }
 
 Result<> CopiedPages::CopyProcess(const RemoteMemory& memory, RemoteSyscalls& calls, pb::ProcessRecord& process) {
@@ -225,10 +227,38 @@ void CopiedPages::Forget() {
   bytes_ = 0;
 }
 
+// All that is still in place, in parts that end where a piece does.
+class CopiedPages::PlaceReader {
+ public:
+  explicit PlaceReader(std::span<const Piece> pieces) : pieces_(pieces) {}
+
+  Result<size_t> operator()(std::span<std::byte> part) {
+    while (!pieces_.empty() && done_ == pieces_.front().place.bytes()) {
+      pieces_ = pieces_.subspan(1);
+      done_ = 0;
+    }
+    if (pieces_.empty()) return size_t{0};
+    const Piece& piece = pieces_.front();
+    part = part.first(std::min<uint64_t>(part.size(), piece.place.bytes() - done_));
+    BATON_CHECKED(ReadPages(piece.pid, piece.place.start + done_, part, piece.by_pinning));
+    done_ += part.size();
+    return part.size();
+  }
+
+ private:
+  std::span<const Piece> pieces_;  // what was copied is an empty place
+  uint64_t done_ = 0;              // bytes of the first
+};
+
 Result<> CopiedPages::Write(ImageWriter& writer) {
+  std::optional<ReadAhead> ahead;
   for (const Piece& piece : pieces_) {
     if (piece.content.empty()) {
-      BATON_CHECKED(WriteFromPlace(writer, piece));
+      if (!ahead) {
+        BATON_TRY(const std::span<std::byte> room, buffer_.Take(kPart * kPartsAhead));
+        ahead.emplace(room, kPart, PlaceReader(pieces_));
+      }
+      BATON_CHECKED(WriteFromPlace(writer, piece, *ahead));
     } else {
       BATON_CHECKED(writer.AddPages(piece.space, piece.address, piece.content));
       buffer_.Release(piece.content);
@@ -238,14 +268,11 @@ Result<> CopiedPages::Write(ImageWriter& writer) {
   return {};
 }
 
-Result<> CopiedPages::WriteFromPlace(ImageWriter& writer, const Piece& piece) {
-  if (scratch_.empty()) {
-    BATON_TRY(scratch_, buffer_.Take(kScratch));
-  }
-  for (uint64_t done = 0; done < piece.place.bytes(); done += scratch_.size()) {
-    const std::span<std::byte> room = scratch_.first(std::min<uint64_t>(kScratch, piece.place.bytes() - done));
-    BATON_CHECKED(ReadPages(piece.pid, piece.place.start + done, room, piece.by_pinning));
-    BATON_CHECKED(writer.AddPages(piece.space, piece.address + done, room));
+Result<> CopiedPages::WriteFromPlace(ImageWriter& writer, const Piece& piece, ReadAhead& ahead) {
+  for (uint64_t done = 0; done < piece.place.bytes();) {
+    BATON_TRY(const std::span<const std::byte> part, ahead.Next());
+    BATON_CHECKED(writer.AddPages(piece.space, piece.address + done, part));
+    done += part.size();
   }
   return {};
 }

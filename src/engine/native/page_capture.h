@@ -18,6 +18,7 @@
 #include "task/remote_memory.h"
 #include "task/remote_syscalls.h"
 #include "task/shadow_process.h"
+#include "thread/read_ahead.h"
 
 namespace baton {
 
@@ -46,7 +47,7 @@ class CopiedPages {
   Result<> CopyOwn(PageRange mapped, bool all, const std::string& space);
   // All that was copied; the room for it stays.
   void Forget();
-  // Once: what is written is released.
+  // Once: what is written is released. What is still in place is read on a helper thread meanwhile.
   Result<> Write(ImageWriter& writer);
   uint64_t bytes() const { return bytes_; }
 
@@ -59,7 +60,8 @@ class CopiedPages {
     PageRange place{};
     bool by_pinning = true;  // how to read it there
   };
-  Result<> WriteFromPlace(ImageWriter& writer, const Piece& piece);
+  class PlaceReader;
+  static Result<> WriteFromPlace(ImageWriter& writer, const Piece& piece, ReadAhead& ahead);
   Result<> CopyPrivate(const RemoteMemory& memory, const PageMap& map, pb::MappingRecord& mapping,
                        const std::string& space);
   void Defer(pid_t shadow, const std::vector<PageRange>& ranges, const std::string& space);
@@ -72,7 +74,6 @@ class CopiedPages {
   std::map<pid_t, ShadowProcess> shadows_;  // by the host pid of the process
   CopyBuffer buffer_;
   std::vector<Piece> pieces_;
-  std::span<std::byte> scratch_;
   std::map<uint64_t, RangeSet> copied_objects_;  // by object: offsets
   uint64_t bytes_ = 0;
 };
