@@ -164,26 +164,34 @@ def measure(engine, binary, mib, parent):
         shutil.rmtree(directory)
 
 
-def medians(engines, binary, mib, rounds, parent):
+def all_rounds(engines, binary, mib, rounds, parent):
+    """Engine's name -> figure -> seconds of each round."""
     collected = {engine.name: {} for engine in engines}
     for number in range(rounds):
         for engine in engines if number % 2 == 0 else reversed(engines):
             for figure, seconds in measure(engine, binary, mib, parent).items():
                 if seconds is not None:
                     collected[engine.name].setdefault(figure, []).append(seconds)
-    return {name: {figure: statistics.median(values) for figure, values in figures.items()}
-            for name, figures in collected.items()}
+    return collected
+
+
+def cells_of(values):
+    """The median, and from the least to the most."""
+    if not values:
+        return None, f"{'':24}"
+    least, middle, most = (round(value * 1000) for value in (min(values), statistics.median(values), max(values)))
+    return statistics.median(values), f"{middle:10}{f'({least}-{most})':>14}"
 
 
 def print_table(mib, result):
     """Prints the table of one size; the judged ratios above 1."""
-    print(f"\n{mib} MiB, medians in ms\n{'':16}{'baton':>12}{'criu':>12}{'ratio':>8}")
+    print(f"\n{mib} MiB, medians in ms (least-most)\n{'':16}{'baton':>24}{'criu':>24}{'ratio':>8}")
     above = []
     for figure in ALL_FIGURES:
-        ours, theirs = result["baton"].get(figure), result["criu"].get(figure)
+        ours, our_cells = cells_of(result["baton"].get(figure))
+        theirs, their_cells = cells_of(result["criu"].get(figure))
         ratio = ours / theirs if ours is not None and theirs else None
-        cells = "".join(f"{value * 1000:12.1f}" if value is not None else f"{'':12}" for value in (ours, theirs))
-        print(f"{figure:16}{cells}" + (f"{ratio:8.2f}" if ratio is not None else ""))
+        print(f"{figure:16}{our_cells}{their_cells}" + (f"{ratio:8.2f}" if ratio is not None else ""))
         if figure in JUDGED and ratio is not None and ratio > 1:
             above.append(f"{mib} MiB: {figure}: {ratio:.2f}")
     sys.stdout.flush()
@@ -208,7 +216,7 @@ def main():
     above = []
     for mib in arguments.mib:
         binary = os.path.join(arguments.build, "bench", "baton_bench_spin")
-        result = medians(engines, binary, mib, arguments.rounds if mib < 1024 else min(arguments.rounds, 3),
+        result = all_rounds(engines, binary, mib, arguments.rounds,
                          os.path.abspath(arguments.directory))
         above += print_table(mib, result)
     for line in above:
