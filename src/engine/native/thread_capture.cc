@@ -1,7 +1,6 @@
 #include "engine/native/thread_capture.h"
 
 #include <elf.h>
-#include <linux/ioprio.h>
 #include <linux/prctl.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -18,6 +17,7 @@
 #include "base/fault.h"
 #include "engine/native/aio.h"
 #include "engine/native/interrupted_call.h"
+#include "engine/native/io_priority.h"
 #include "engine/native/process_controls.h"
 #include "engine/native/sched_attributes.h"
 #include "proc/process_files.h"
@@ -103,7 +103,7 @@ Result<> CaptureScheduling(pid_t tid, pb::ThreadRecord& record) {
   const long bytes = syscall(SYS_sched_getaffinity, tid, sizeof mask, mask);
   if (const int error = errno; bytes < 0) return ErrnoError(error, "affinity of task {}", tid);
   record.set_affinity(BytesOf(mask, static_cast<size_t>(bytes)));
-  const long io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid);
+  const long io = syscall(SYS_ioprio_get, kIoPriorityWhoProcess, tid);
   record.set_io_priority(io < 0 ? 0 : static_cast<int32_t>(io));
   return {};
 }

@@ -3,7 +3,6 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/ioprio.h>
 #include <linux/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -21,6 +20,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "engine/native/io_priority.h"
 #include "engine/native/pending_call.h"
 #include "engine/native/process_controls.h"
 #include "engine/native/sched_attributes.h"
@@ -56,7 +56,7 @@ Result<> RestoreScheduling(RemoteSyscalls& calls, const pb::ThreadRecord& record
   // In this order: a SCHED_DEADLINE task may not change its affinity.
   RemoteCall batch[] = {{SYS_sched_setaffinity, {0, record.affinity().size(), mask.value()}},
                         {SYS_sched_setattr, {0, at.value(), 0}},
-                        {SYS_ioprio_set, {IOPRIO_WHO_PROCESS, 0, static_cast<uint64_t>(record.io_priority())}}};
+                        {SYS_ioprio_set, {kIoPriorityWhoProcess, 0, static_cast<uint64_t>(record.io_priority())}}};
   BATON_CHECKED(calls.Run(std::span(batch).first(record.io_priority() == 0 ? 2 : 3)));
   WarnIfFailed(batch[1], "scheduling policy or nice value", record.tid());
   WarnIfFailed(batch[0], "CPU affinity", record.tid());
