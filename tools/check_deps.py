@@ -31,8 +31,12 @@ ALLOWED = {
     "pool/decide": [],
     "pool/wire": ["base", "pool/decide"],
     "rpc": ["base", "pool/wire"],
+    "pool/keeper": ["base", "proc", "thread", "keeper", "store", "workspace", "pool/decide", "pool/wire"],
+    "worker": ["base", "proc", "keeper", "pool/decide", "pool/wire", "pool/keeper", "rpc"],
     "controller/db": ["base", "pool/decide"],
-    "cli": ["base", "proc", "keeper", "image", "store", "workspace", "engine", "engine/native", "capsule", "tree", "resource"],
+    "controller": ["base", "controller/db", "pool/decide", "pool/wire", "rpc"],
+    "cli": ["base", "proc", "keeper", "image", "store", "workspace", "engine", "engine/native", "capsule", "tree", "resource", "controller",
+            "pool/decide", "pool/wire", "pool/keeper", "worker", "rpc"],
 }
 # Folders of decisions only: no thread, clock, socket or file gets in, because no header that has one does.
 PURE = {"pool/decide"}

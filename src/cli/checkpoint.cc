@@ -7,6 +7,8 @@
 #include "cli/command.h"
 #include "cli/external_flags.h"
 #include "cli/format.h"
+#include "cli/pool_client.h"
+#include "cli/pool_jobs.h"
 #include "cli/run_json.h"
 #include "keeper/control_socket.h"
 #include "keeper/run_record.h"
@@ -17,6 +19,7 @@ namespace {
 
 struct CheckpointFlags {
   std::string name;
+  PoolFlags pool;
   pid_t pid = 0;
   std::string to;
   bool leave_running = false;
@@ -88,7 +91,10 @@ Result<int> Checkpoint(const GlobalOptions& globals, const CheckpointFlags& flag
   if (flags.leave_running || flags.shell_job || !flags.externals.empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "--leave-running, --shell-job and --external are for --pid");
   }
-  return CheckpointRun(globals, flags);
+  if (!MeansPoolJob(flags.name, flags.pool, globals)) return CheckpointRun(globals, flags);
+  BATON_TRY(const uint64_t job, ParseJobId(flags.name));
+  BATON_TRY(const auto client, ConnectToPool(flags.pool, globals));
+  return CheckpointPoolJob(*client, job, flags.format);
 }
 
 constexpr const char* kFooter = R"(
@@ -112,7 +118,8 @@ Examples:
 void AddCheckpointCommand(const CommandLineParser& parser) {
   auto flags = std::make_shared<CheckpointFlags>();
   CLI::App* command = parser.app->add_subcommand("checkpoint", "Save a running job, or a process tree, now");
-  command->add_option("name", flags->name, "The run")->type_name("NAME");
+  command->add_option("name", flags->name, "The run, or the number of a pool's job")->type_name("NAME");
+  AddPoolOptions(command, &flags->pool);
   command->add_option("--pid", flags->pid, "Save this process and all below it, which Baton did not start")
       ->check(CLI::Range(1, std::numeric_limits<pid_t>::max()).description(""))
       ->type_name("PID");

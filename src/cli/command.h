@@ -34,6 +34,14 @@ void AddLogsCommand(const CommandLineParser& parser);
 void AddCheckpointCommand(const CommandLineParser& parser);
 void AddRestoreCommand(const CommandLineParser& parser);
 void AddImageCommand(const CommandLineParser& parser);
+void AddPoolDaemonCommands(const CommandLineParser& parser);
+void AddSubmitCommand(const CommandLineParser& parser);
+void AddWaitCommand(const CommandLineParser& parser);
+void AddCancelCommand(const CommandLineParser& parser);
+void AddFetchCommand(const CommandLineParser& parser);
+void AddMigrateCommand(const CommandLineParser& parser);
+void AddPoolCommand(const CommandLineParser& parser);
+void AddWorkersCommands(const CommandLineParser& parser);
 void AddVersionCommand(const CommandLineParser& parser);
 
 }  // namespace baton

@@ -1,4 +1,4 @@
-// baton logs NAME: what the job has written to its stdout and stderr.
+// baton logs NAME: what a job has written to its stdout and stderr.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/format.h"
+#include "cli/pool_client.h"
+#include "cli/pool_jobs.h"
 #include "keeper/run_record.h"
 
 namespace baton {
@@ -28,6 +30,8 @@ Result<> CopyToStdout(int file) {
 
 struct LogsFlags {
   std::string name;
+  bool follow = false;
+  PoolFlags pool;
   OutputFormat format = OutputFormat::kTable;
 };
 
@@ -50,12 +54,24 @@ Result<int> Logs(const GlobalOptions& globals, const LogsFlags& flags) {
   return 0;
 }
 
+Result<int> LogsOfRunOrJob(const GlobalOptions& globals, const LogsFlags& flags) {
+  if (!MeansPoolJob(flags.name, flags.pool, globals)) {
+    if (flags.follow) return MakeError(ErrorCode::kInvalidArgument, "--follow is for jobs of a pool");
+    return Logs(globals, flags);
+  }
+  BATON_TRY(const uint64_t job, ParseJobId(flags.name));
+  BATON_TRY(const auto client, ConnectToPool(flags.pool, globals));
+  return LogsOfPoolJob(*client, job, flags.follow, flags.format);
+}
+
 }  // namespace
 
 void AddLogsCommand(const CommandLineParser& parser) {
   auto flags = std::make_shared<LogsFlags>();
   CLI::App* command = parser.app->add_subcommand("logs", "Print what a run's job has written so far");
-  command->add_option("name", flags->name, "The run")->required()->type_name("NAME");
+  command->add_option("name", flags->name, "The run, or a job's number")->required()->type_name("NAME");
+  command->add_flag("-f,--follow", flags->follow, "Of a pool's job: go on until it is over");
+  AddPoolOptions(command, &flags->pool);
   AddFormatOption(command, &flags->format);
   command->footer(R"(
 The bytes as the job wrote them, stdout and stderr in one. The log is part of
@@ -63,11 +79,15 @@ the job's state: after a resume it is cut back to the checkpoint, so that in
 the end it is what an undisturbed run would have written. As json: its path and
 length too; bytes that are no UTF-8 are replaced.
 
+With --follow, where a job went back to a checkpoint, stderr says so, and what
+was printed since that checkpoint is void.
+
 Examples:
   baton logs fit | tail
+  baton logs -f 3
   baton logs fit -o json | jq -r .path)");
   command->callback([flags, globals = parser.globals, chosen = parser.chosen] {
-    *chosen = [flags, globals] { return Logs(*globals, *flags); };
+    *chosen = [flags, globals] { return LogsOfRunOrJob(*globals, *flags); };
   });
 }
 

@@ -31,6 +31,9 @@ void FillStandardStreams() {
   if (fd > STDERR_FILENO) close(fd);
 }
 
+// Before the initializers of shared libraries: gRPC's opens a descriptor, which would be 0 where that is closed.
+[[gnu::section(".preinit_array"), gnu::used]] void (*const fill_first)() = FillStandardStreams;
+
 int Main(int argc, char** argv) {
   CLI::App app{
       "Baton keeps programs running when the machine under them does not: it saves them while they run and goes on "
@@ -55,6 +58,14 @@ int Main(int argc, char** argv) {
   AddCheckpointCommand(parser);
   AddRestoreCommand(parser);
   AddImageCommand(parser);
+  AddSubmitCommand(parser);
+  AddWaitCommand(parser);
+  AddCancelCommand(parser);
+  AddFetchCommand(parser);
+  AddMigrateCommand(parser);
+  AddWorkersCommands(parser);
+  AddPoolCommand(parser);
+  AddPoolDaemonCommands(parser);
   AddVersionCommand(parser);
   try {
     app.parse(argc, argv);
@@ -72,7 +83,6 @@ int Main(int argc, char** argv) {
 }  // namespace baton
 
 int main(int argc, char** argv) {
-  baton::FillStandardStreams();
   try {
     return baton::Main(argc, argv);
   } catch (const std::exception& error) {

@@ -1,9 +1,11 @@
-// baton show NAME: all that is known about one run.
+// baton show NAME: all that is known about one run, or a job of a pool.
 #include <chrono>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/format.h"
+#include "cli/pool_client.h"
+#include "cli/pool_jobs.h"
 #include "cli/run_json.h"
 #include "keeper/control_socket.h"
 #include "keeper/run_record.h"
@@ -79,24 +81,36 @@ Result<int> Show(const GlobalOptions& globals, const std::string& name, OutputFo
 
 struct ShowFlags {
   std::string name;
+  PoolFlags pool;
   OutputFormat format = OutputFormat::kTable;
 };
+
+Result<int> ShowRunOrJob(const GlobalOptions& globals, const ShowFlags& flags) {
+  if (!MeansPoolJob(flags.name, flags.pool, globals)) return Show(globals, flags.name, flags.format);
+  BATON_TRY(const uint64_t job, ParseJobId(flags.name));
+  BATON_TRY(const auto client, ConnectToPool(flags.pool, globals));
+  return ShowPoolJob(*client, job, flags.format);
+}
 
 }  // namespace
 
 void AddShowCommand(const CommandLineParser& parser) {
   auto flags = std::make_shared<ShowFlags>();
-  CLI::App* command = parser.app->add_subcommand("show", "Show what is known about a run");
-  command->add_option("name", flags->name, "The run")->required()->type_name("NAME");
+  CLI::App* command = parser.app->add_subcommand("show", "Show what is known about a run, or a pool's job");
+  command->add_option("name", flags->name, "The run, or a job's number")->required()->type_name("NAME");
+  AddPoolOptions(command, &flags->pool);
   AddFormatOption(command, &flags->format);
   command->footer(R"(
 While the job runs its keeper is asked, afterwards the record on disk is shown.
 
+Of a job: its attempts, workers, checkpoints and history.
+
 Examples:
   baton show fit
+  baton show 3
   baton show fit -o json | jq .last_checkpoint.pause_us)");
   command->callback([flags, globals = parser.globals, chosen = parser.chosen] {
-    *chosen = [flags, globals] { return Show(*globals, flags->name, flags->format); };
+    *chosen = [flags, globals] { return ShowRunOrJob(*globals, *flags); };
   });
 }
 

@@ -25,9 +25,16 @@ class Checkpointer {
   Checkpointer& operator=(const Checkpointer&) = delete;
   virtual ~Checkpointer() = default;
 
+  // What the job does when it was captured. kHold: stands still until LetGo.
+  enum class After { kGoOn, kHold };
+
   virtual bool busy() const = 0;
-  // Begins one; `done` is called from the event loop (or from Finish). REQUIRES: !busy().
-  virtual void Start(Done done) = 0;
+  // Begins one; `done` is called from the event loop (or from Finish). REQUIRES: !busy() and !holds().
+  virtual void Start(Done done, After after) = 0;
+  // The job stands still by a capture: because of kHold, or because it might not run any more when it was over.
+  virtual bool holds() const = 0;
+  // Lets it go on. REQUIRES: holds().
+  virtual Result<> LetGo() = 0;
   // Waits for the one under way, if any; its `done` has been called on return.
   virtual void Finish() = 0;
 };

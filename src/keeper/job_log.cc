@@ -54,7 +54,7 @@ Result<> CutTo(int fd, const std::string& path, uint64_t length) {
 
 }  // namespace
 
-Result<JobLog> JobLog::Open(const std::string& path, uint64_t length) {
+Result<JobLog> JobLog::Open(const std::string& path, uint64_t length, Copies copies) {
   BATON_TRY(UniqueFd file, OpenFile(path, O_WRONLY | O_CREAT | O_APPEND, 0600));
   BATON_CHECKED(CutTo(file.get(), path, length));
   std::vector<UniqueFd> job_ends;
@@ -62,7 +62,8 @@ Result<JobLog> JobLog::Open(const std::string& path, uint64_t length) {
   BATON_TRY(PipeEnds out, MakePipe());
   job_ends.push_back(std::move(out.job_end));
   streams.push_back({.our_end = std::move(out.our_end), .copy_fd = STDOUT_FILENO});
-  if (SameThing(STDOUT_FILENO, STDERR_FILENO)) {
+  streams.back().copying = copies == Copies::kToOurs;
+  if (copies == Copies::kNone || SameThing(STDOUT_FILENO, STDERR_FILENO)) {
     // Opened anew, not copied: an open file of its own, which kcmp(2) tells from the other.
     BATON_TRY(UniqueFd again, OpenFile(fmt::format("/proc/self/fd/{}", job_ends.front().get()), O_WRONLY));
     job_ends.push_back(std::move(again));

@@ -25,8 +25,10 @@ namespace baton {
 
 class JobLog {
  public:
+  // kNone: nothing is copied to our own stdout and stderr, and the job's are one pipe.
+  enum class Copies { kToOurs, kNone };
   // Opens (or makes) the file and cuts it to `length` bytes, from where it goes on; kCorrupt if it is shorter.
-  static Result<JobLog> Open(const std::string& path, uint64_t length);
+  static Result<JobLog> Open(const std::string& path, uint64_t length, Copies copies = Copies::kToOurs);
 
   // The job's sides, to be its descriptors 1 and 2. Ours as well for as long as the log lives: by them a checkpoint
   // tells the job's stdout from its stderr where both are one pipe.

@@ -89,6 +89,8 @@ Result<JobEnd> Keeper::Run() {
   // Events that came in while the job was being started do not show on the descriptor.
   BATON_CHECKED(OnCapsule());
   while (!init_gone_) BATON_CHECKED(RunOnce());
+  // A checkpoint may take long to be written, and a companion has things to do meanwhile.
+  while (companion_ != nullptr && checkpointer_ != nullptr && checkpointer_->busy()) BATON_CHECKED(RunOnce());
   return Conclude();
 }
 
@@ -183,7 +185,7 @@ std::optional<pb::ControlReply> Keeper::OnControl(ControlServer::ClientId client
       return sent ? RecordReply(record()) : ErrorReply(sent.error());
     }
     case pb::ControlRequest::kCheckpoint:
-      if (checkpointer_ == nullptr || root_status_ || init_gone_) {
+      if (checkpointer_ == nullptr || root_status_ || init_gone_ || checkpointer_->holds()) {
         return ErrorReply(MakeError(ErrorCode::kUnavailable, "the job is not running"));
       }
       RequestCheckpoint(client);
@@ -203,8 +205,21 @@ void Keeper::RequestCheckpoint(std::optional<ControlServer::ClientId> client) {
   StartCheckpoint();
 }
 
+Result<> Keeper::MakeCheckpoint(Checkpointer::Done done, Checkpointer::After after) {
+  if (checkpointer_ == nullptr || root_status_ || init_gone_ || checkpointer_->busy() || checkpointer_->holds()) {
+    return MakeError(ErrorCode::kUnavailable, "the job is ending, or a checkpoint is being made");
+  }
+  const auto conclude = [this, done = std::move(done)](const Result<pb::CheckpointNote>& made) {
+    OnCheckpoint(made);
+    done(made);
+  };
+  checkpointer_->Start(conclude, after);
+  return {};
+}
+
 void Keeper::StartCheckpoint() {
-  checkpointer_->Start([this](const Result<pb::CheckpointNote>& done) { OnCheckpoint(done); });
+  checkpointer_->Start([this](const Result<pb::CheckpointNote>& done) { OnCheckpoint(done); },
+                       Checkpointer::After::kGoOn);
 }
 
 void Keeper::ReportOutside(const pb::CheckpointNote& note) {
@@ -273,6 +288,8 @@ void Keeper::RemoveTmp() {
 
 Result<JobEnd> Keeper::Conclude() {
   if (checkpointer_ != nullptr) checkpointer_->Finish();
+  // What a capture holds is not gone before it is let go; there is nothing left that could go on.
+  if (CaptureHolds()) static_cast<void>(checkpointer_->LetGo());
   BATON_CHECKED(capsule().Kill());
   FinishLog();
   if (!root_status_) {

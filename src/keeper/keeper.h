@@ -25,6 +25,7 @@
 #include "keeper/event_loop.h"
 #include "keeper/job_log.h"
 #include "keeper/paths.h"
+#include "keeper/run_companion.h"
 #include "keeper/run_record.h"
 #include "store/job_lock.h"
 
@@ -73,6 +74,16 @@ class Keeper {
   // Writes the record as it is now.
   Result<> SaveRecord() { return SaveRunRecord(parts_.paths, parts_.record); }
 
+  // Makes one now; `done` is called from the loop. kUnavailable if one is being made, or the job is ending.
+  Result<> MakeCheckpoint(Checkpointer::Done done, Checkpointer::After after = Checkpointer::After::kGoOn);
+  // Whether a capture holds the job (Checkpointer).
+  bool CaptureHolds() const { return checkpointer_ != nullptr && checkpointer_->holds(); }
+  Result<> EndCaptureHold() { return checkpointer_->LetGo(); }
+
+  // Who says whether the job may run; borrowed, none at first.
+  void UseCompanion(RunCompanion* companion) { companion_ = companion; }
+  RunCompanion* companion() const { return companion_; }
+
   // Until the job has ended and nothing is left of it. The end is in the record then.
   Result<JobEnd> Run();
 
@@ -100,6 +111,7 @@ class Keeper {
   EventLoop loop_;
   std::unique_ptr<ControlServer> control_;
   std::unique_ptr<Checkpointer> checkpointer_;
+  RunCompanion* companion_ = nullptr;
   std::optional<UniqueFd> timer_;
   std::vector<ControlServer::ClientId> waiting_;       // for the checkpoint being made
   std::vector<ControlServer::ClientId> waiting_next_;  // for the one after it

@@ -70,12 +70,28 @@ Result<FoundCheckpoint> FindCheckpoint(const std::string& store_dir, const std::
   return FoundCheckpoint{.lock = std::move(lock), .saved = std::move(saved)};
 }
 
+// The first of `points` that is whole.
+Result<FoundCheckpoint> FindOther(const std::string& store_dir, const std::string& name,
+                                  const std::vector<ResumePoint>& points) {
+  BATON_TRY(JobLock lock, JobLock::Take(store_dir, name));
+  const DirectoryStore store(store_dir);
+  std::string last;
+  for (const ResumePoint& point : points) {
+    auto saved = LoadCheckpoint(store, store_dir, point.name, point.number);
+    if (saved) return FoundCheckpoint{.lock = std::move(lock), .saved = std::move(*saved)};
+    ReportDamage(point.number, saved.error());
+    last = saved.error().ToString();
+  }
+  return MakeError(ErrorCode::kCorrupt, "none of {} checkpoints is whole; the last one: {}", points.size(), last);
+}
+
 // The record of the attempt to come.
 pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunRecord>& known,
                          const SavedCheckpoint& saved, const std::string& store_dir) {
   pb::RunRecord record;
   record.set_version(1);
   *record.mutable_spec() = saved.record.spec();
+  record.mutable_spec()->set_name(request.spec.name());
   if (request.every_ms) record.mutable_spec()->set_every_ms(*request.every_ms);
   if (request.clock_wall) record.mutable_spec()->set_clock_wall(*request.clock_wall);
   if (!request.spec.changed_files().empty()) record.mutable_spec()->set_changed_files(request.spec.changed_files());
@@ -98,10 +114,11 @@ pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunR
   return record;
 }
 
+// `origin`: the name under which it was saved.
 Result<pb::WorkspaceManifest> BringBackWorkspace(const StatePaths& paths, const pb::RunRecord& record,
-                                                 const pb::WorkspaceManifest& manifest) {
+                                                 const std::string& origin, const pb::WorkspaceManifest& manifest) {
   const DirectoryStore store(record.store_dir());
-  auto report = RestoreWorkspace(manifest, {.objects_dir = store.ObjectsPath(record.spec().name()),
+  auto report = RestoreWorkspace(manifest, {.objects_dir = store.ObjectsPath(origin),
                                             .roots = WorkspaceRoots(paths, record),
                                             .skip_paths = OwnPaths(paths, record),
                                             .set_aside_dir = {}});
@@ -125,10 +142,11 @@ Result<> BringBackHostFiles(const pb::JobSpec& spec, const pb::HostFiles& files)
 Result<CheckpointBase> BringBackFiles(const StatePaths& paths, const pb::RunRecord& record, SavedCheckpoint& saved) {
   CheckpointBase base{.number = 0, .log = saved.record.log(), .workspace = {}};
   const std::string& name = record.spec().name();
+  const std::string& origin = saved.record.spec().name();
   BATON_TRY(const auto numbers, DirectoryStore(record.store_dir()).List(name));
   base.number = numbers.empty() ? saved.number : numbers.back();
   if (saved.workspace) {
-    BATON_TRY(base.workspace, BringBackWorkspace(paths, record, *saved.workspace));
+    BATON_TRY(base.workspace, BringBackWorkspace(paths, record, origin, *saved.workspace));
     for (const std::string& path : saved.record.note().written_outside()) {
       std::cerr << "baton: " << path << " is outside the workspace and is taken as it is\n";
     }
@@ -136,7 +154,9 @@ Result<CheckpointBase> BringBackFiles(const StatePaths& paths, const pb::RunReco
     BATON_CHECKED(BringBackHostFiles(record.spec(), saved.record.host_files()));
   }
   BATON_CHECKED(MakeDirectories(paths.run_dir(name)));
-  BATON_CHECKED(RestoreLog(LogArchive(record.store_dir(), name), saved.record.log(), record.output_path()));
+  BATON_CHECKED(RestoreLog(LogArchive(record.store_dir(), origin), saved.record.log(), record.output_path()));
+  // What was saved under another name is no base: under its own name everything is saved once more.
+  if (origin != name) base = {.number = numbers.empty() ? 0 : numbers.back(), .log = {}, .workspace = {}};
   return base;
 }
 
@@ -163,7 +183,7 @@ Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record
   BATON_TRY(const auto engine, MakeEngine("native"));
   BATON_TRY(const UnitSummary summary, engine->ReadSummary(*saved.image));
   BATON_TRY(const SavedClocks clocks, engine->ReadClocks(*saved.image));
-  BATON_TRY(JobLog log, JobLog::Open(record.output_path(), saved.record.log().bytes()));
+  BATON_TRY(JobLog log, JobLog::Open(record.output_path(), saved.record.log().bytes(), request.copies));
   CapsuleOptions options = CapsuleOptionsFor(request.paths, record, log);
   CarryClocks(clocks, record.spec().clock_wall(), &options);
   BATON_TRY(Capsule capsule, Capsule::Create(options));
@@ -183,6 +203,12 @@ Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record
   BATON_TRY(auto checkpointer, StoreCheckpointer::Create(keeper.get(), request.paths, std::move(base)));
   BATON_CHECKED(keeper->UseCheckpointer(std::move(checkpointer), keeper->record().spec().every_ms()));
   std::cerr << fmt::format("--- resumed from checkpoint {} ---\n", saved.number);
+  if (request.companion != nullptr) {
+    keeper->UseCompanion(request.companion);
+    const ResumePoint from{
+        .name = saved.record.spec().name(), .number = saved.number, .log_bytes = saved.record.log().bytes()};
+    BATON_CHECKED(request.companion->AwaitStart(*keeper, from));
+  }
   BATON_CHECKED(restore->Go());
   return keeper->Run();
 }
@@ -197,7 +223,8 @@ Result<JobEnd> ResumeJob(const RunRequest& request) {
   BATON_TRY(const auto known, KnownRecord(request.paths, name));
   BATON_CHECKED(AwaitPredecessor(known));
   const std::string store_dir = StoreOf(request, known);
-  auto found = FindCheckpoint(store_dir, name);
+  auto found =
+      request.resume_from.empty() ? FindCheckpoint(store_dir, name) : FindOther(store_dir, name, request.resume_from);
   if (!found) {
     // A name that was mistyped must not leave a run behind.
     if (!was_known) RemoveEmptyRun(request.paths, name);

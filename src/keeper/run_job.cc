@@ -36,6 +36,11 @@ Result<pb::RunRecord> NewRecord(const RunRequest& request, const std::string& na
   record.set_attempt_started_ms(record.created_ms());
   record.set_output_path(request.output_path.empty() ? request.paths.output(name) : request.output_path);
   record.set_store_dir(request.store_dir.empty() ? request.paths.store_dir() : request.store_dir);
+  if (!request.place_workdir.empty()) {
+    auto* placed = record.add_placed();
+    placed->set_job_path(record.spec().workdir());
+    placed->set_host_path(request.place_workdir);
+  }
   return record;
 }
 
@@ -92,6 +97,10 @@ Result<> NoteFailure(Keeper* keeper, const std::string& why) {
 
 // Runs the command to its end. REQUIRES: `keeper` is new.
 Result<JobEnd> StartProgram(const RunRequest& request, Keeper* keeper) {
+  if (request.companion != nullptr) {
+    keeper->UseCompanion(request.companion);
+    BATON_CHECKED(request.companion->AwaitStart(*keeper, std::nullopt));
+  }
   auto root = keeper->capsule().SpawnCommand(CommandOf(keeper->record().spec()));
   if (!root) {
     BATON_CHECKED(NoteFailure(keeper, root.error().ToString()));
@@ -113,7 +122,7 @@ Result<JobEnd> StartNamed(const RunRequest& request, NamedRun run) {
   if (record.spec().files() == pb::JobSpec::WORK) BATON_CHECKED(FreshTmp(request.paths.tmp_dir(run.name)));
   BATON_CHECKED(CheckWorkspaceOf(request.paths, record));
   BATON_TRY(UniqueFd signals, TakeSignals());
-  BATON_TRY(JobLog log, JobLog::Open(record.output_path(), 0));
+  BATON_TRY(JobLog log, JobLog::Open(record.output_path(), 0, request.copies));
   BATON_TRY(Capsule capsule, Capsule::Create(CapsuleOptionsFor(request.paths, record, log)));
   BATON_CHECKED(RemoveDirectory(record.store_dir() + "/" + run.name));
   BATON_CHECKED(NoteOwners(&record, capsule.init_pid()));

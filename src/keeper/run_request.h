@@ -6,9 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "keeper/job_log.h"
 #include "keeper/job_spec.pb.h"
 #include "keeper/paths.h"
+#include "keeper/run_companion.h"
 
 namespace baton {
 
@@ -20,10 +23,15 @@ struct RunRequest {
   std::string output_path = {};  // absolute; empty: in the run's directory
   bool replace = false;          // forget an interrupted run of the same name
   bool resume = false;
-  // Resume: where the workspace's main directory is to be on this machine, absolute; empty: where the job sees it.
+  // Where the workspace's main directory is (to be) on this machine, absolute; empty: where the job sees it.
   std::string place_workdir = {};
   std::optional<bool> clock_wall = std::nullopt;  // resume: instead of what the job was started with
   std::optional<uint64_t> every_ms = std::nullopt;
+  // Go on, under the spec's name, with what another keeper saved under its own; the first of these that is whole.
+  // Nothing is left of the workspace on this machine then: it is made again.
+  std::vector<ResumePoint> resume_from = {};
+  RunCompanion* companion = nullptr;  // borrowed
+  JobLog::Copies copies = JobLog::Copies::kToOurs;
 };
 
 }  // namespace baton

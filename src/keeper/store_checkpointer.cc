@@ -122,9 +122,11 @@ StoreCheckpointer::~StoreCheckpointer() {
   if (background_.busy()) static_cast<void>(background_.Take());
 }
 
-void StoreCheckpointer::Start(Done done) {
+void StoreCheckpointer::Start(Done done, After after) {
   current_ = std::make_unique<Current>();
   current_->done = std::move(done);
+  current_->after = after;
+  if (const RunCompanion* companion = keeper_->companion()) current_->keep_from = companion->KeepCheckpointsFrom();
   current_->record.set_version(1);
   *current_->record.mutable_spec() = keeper_->record().spec();
   current_->record.set_attempt(keeper_->record().attempt());
@@ -145,11 +147,13 @@ Result<> StoreCheckpointer::OnBackground() {
   auto outcome = background_.Take();
   if (outcome && !current_->captured) {
     const SignalsBlocked while_it_stands = SignalsBlocked::Stops();
-    outcome = current_->tracer.Run([this] { return Pause(*current_); });
+    outcome = current_->held->tracer.Run([this] { return Pause(*current_); });
     if (outcome) {
+      if (current_->stands_still) held_ = current_->held;
+      const bool held_back = held_ != nullptr && current_->after == After::kGoOn;
       current_->captured = true;
       background_.Start([this, current = current_.get()] { return WriteOut(*current); });
-      return {};
+      return held_back ? keeper_->companion()->OnHeld() : Result<>();
     }
   }
   Conclude(std::move(outcome));
@@ -171,14 +175,26 @@ Result<> StoreCheckpointer::Pause(Current& current) {
                          .pid = keeper_->capsule().init_pid(),
                          .externals = StandardStreams(keeper_->log())};
   if (keeper_->JobHasEnded()) return MakeError(ErrorCode::kUnavailable, "the job has ended");
-  BATON_TRY(current.capture, engine_->BeginCapture(std::move(request)));
-  auto captured = current.capture->Prepare();
-  if (captured) captured = StopAndCapture(*current.capture, [&] { return NoteStopped(current); });
+  const RunCompanion* const companion = keeper_->companion();
+  if (companion != nullptr && !companion->MayRun()) {
+    return MakeError(ErrorCode::kUnavailable, "the job stands still: it has no lease");
+  }
+  std::unique_ptr<UnitCapture>& capture = current.held->capture;
+  BATON_TRY(capture, engine_->BeginCapture(std::move(request)));
+  auto captured = capture->Prepare();
+  if (captured) captured = StopAndCapture(*capture, [&] { return NoteStopped(current); });
   if (captured) captured = NoteCaptured(current);
-  if (captured) captured = current.capture->Resume();
+  // It may have taken longer than the job was still allowed to run.
+  current.stands_still = captured && (current.after == After::kHold || (companion != nullptr && !companion->MayRun()));
+  if (captured && !current.stands_still) captured = capture->Resume();
   // By the thread that stopped the job; and the job must not wait for anybody to notice.
-  if (!captured) current.capture.reset();
+  if (!captured) capture.reset();
   return captured;
+}
+
+Result<> StoreCheckpointer::LetGo() {
+  const std::shared_ptr<Held> held = std::move(held_);
+  return held->tracer.Run([&] { return held->capture->Resume(); });
 }
 
 Result<> StoreCheckpointer::NoteStopped(Current& current) {
@@ -190,7 +206,7 @@ Result<> StoreCheckpointer::NoteStopped(Current& current) {
 }
 
 Result<> StoreCheckpointer::NoteCaptured(Current& current) {
-  const auto written = current.capture->written_files();
+  const auto written = current.held->capture->written_files();
   // Ours, too: for a capture we hold copies of the job's descriptors.
   current.job_pids = ProcessesBelow(keeper_->capsule().init_pid());
   current.job_pids.insert(getpid());
@@ -208,7 +224,7 @@ Result<> StoreCheckpointer::NoteCaptured(Current& current) {
 Result<> StoreCheckpointer::WriteImage(Current& current) {
   BATON_TRY(ImageWriter writer, ImageWriter::Create(ImageDirectory(current.place->path()), {.bypass_cache = true}));
   writer.SetInfo("job", job_);
-  BATON_CHECKED(current.capture->Write(writer));
+  BATON_CHECKED(current.held->capture->Write(writer));
   return writer.Finish();
 }
 
@@ -224,7 +240,7 @@ Result<> StoreCheckpointer::WriteOut(Current& current) {
     current.workspace.reset();  // its objects are locked until then, and DropOld needs them
   }
   if (!workspace_) BATON_CHECKED(NoteOtherWriters(*record.mutable_host_files(), current.job_pids));
-  const CaptureStats stats = current.capture->stats();
+  const CaptureStats stats = current.held->capture->stats();
   pb::CheckpointNote& note = *record.mutable_note();
   note.set_pause_us(Microseconds(stats.pause));
   note.set_memory_bytes(stats.memory_bytes);
@@ -238,12 +254,13 @@ Result<> StoreCheckpointer::WriteOut(Current& current) {
   BATON_CHECKED(current.place->Commit());
   note.set_total_us(Microseconds(std::chrono::steady_clock::now() - current.begin));
   // Too many old ones do no harm to this one.
-  if (auto dropped = DropOld(); !dropped) BATON_LOG(kWarn, "old checkpoints: {}", dropped.error().ToString());
+  if (auto dropped = DropOld(current.keep_from); !dropped)
+    BATON_LOG(kWarn, "old checkpoints: {}", dropped.error().ToString());
   return {};
 }
 
-Result<> StoreCheckpointer::DropOld() {
-  BATON_TRY(const auto kept, store_.KeepNewest(job_, kKept));
+Result<> StoreCheckpointer::DropOld(std::optional<uint64_t> keep_from) {
+  BATON_TRY(const auto kept, keep_from ? store_.KeepFrom(job_, *keep_from) : store_.KeepNewest(job_, kKept));
   if (!workspace_) return {};
   std::vector<std::string> manifests;
   for (const uint64_t number : kept) manifests.push_back(WorkspaceFile(store_.CheckpointPath(job_, number)));
@@ -254,7 +271,7 @@ Result<> StoreCheckpointer::DropOld() {
 
 void StoreCheckpointer::Conclude(Result<> outcome) {
   const std::unique_ptr<Current> ended = std::move(current_);
-  ended->capture.reset();
+  if (held_ != ended->held) ended->held->capture.reset();
   if (!outcome) {
     ended->workspace.reset();
     ended->place.reset();  // nothing is left of it when they hear

@@ -44,10 +44,17 @@ class StoreCheckpointer : public Checkpointer {
   ~StoreCheckpointer() override;
 
   bool busy() const override { return current_ != nullptr; }
-  void Start(Done done) override;
+  void Start(Done done, After after) override;
+  bool holds() const override { return held_ != nullptr; }
+  Result<> LetGo() override;
   void Finish() override;
 
  private:
+  // A capture, and the thread that made it: for as long as the capture, since what it made to read from dies with it.
+  struct Held {
+    TracerThread tracer;
+    std::unique_ptr<UnitCapture> capture;
+  };
   // One checkpoint under way; handed to and fro between the threads.
   struct Current {
     Done done;
@@ -55,10 +62,12 @@ class StoreCheckpointer : public Checkpointer {
     std::optional<PendingDirectory> place;
     std::unique_ptr<WorkspaceSave> workspace;
     std::optional<pb::WorkspaceManifest> manifest;  // of the finished workspace
-    TracerThread tracer;  // for as long as the capture: what it made to read from dies with it
-    std::unique_ptr<UnitCapture> capture;
+    std::shared_ptr<Held> held = std::make_shared<Held>();
     pb::CheckpointRecord record;
     std::set<int> job_pids;  // of the processes that were captured, as we see them
+    After after = After::kGoOn;
+    std::optional<uint64_t> keep_from = {};  // nothing: the newest ones
+    bool stands_still = false;
     bool captured = false;
   };
 
@@ -71,7 +80,7 @@ class StoreCheckpointer : public Checkpointer {
   Result<> NoteCaptured(Current& current);
   Result<> WriteOut(Current& current);
   Result<> WriteImage(Current& current);
-  Result<> DropOld();
+  Result<> DropOld(std::optional<uint64_t> keep_from);
   void Conclude(Result<> outcome);
 
   Keeper* keeper_;
@@ -86,6 +95,7 @@ class StoreCheckpointer : public Checkpointer {
   std::string output_;
   std::optional<WorkspaceOptions> workspace_;
   std::unique_ptr<Current> current_;
+  std::shared_ptr<Held> held_;  // by which the job stands still
 };
 
 }  // namespace baton

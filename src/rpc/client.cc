@@ -29,6 +29,9 @@ class Client : public RpcClient {
   Result<pb::WorkerOrders> Report(const pb::WorkerReport& request, Timeout timeout) override {
     return Call(&Stub::Report, request, timeout);
   }
+  Result<pb::GetPoolReply> GetPool(const pb::GetPoolRequest& request, Timeout timeout) override {
+    return Call(&Stub::GetPool, request, timeout);
+  }
   Result<pb::SubmitReply> Submit(const pb::SubmitRequest& request, Timeout timeout) override {
     return Call(&Stub::Submit, request, timeout);
   }

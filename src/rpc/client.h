@@ -26,6 +26,7 @@ class RpcClient {
 
   using Timeout = std::chrono::milliseconds;
   virtual Result<pb::WorkerOrders> Report(const pb::WorkerReport& request, Timeout timeout) = 0;
+  virtual Result<pb::GetPoolReply> GetPool(const pb::GetPoolRequest& request, Timeout timeout) = 0;
   virtual Result<pb::SubmitReply> Submit(const pb::SubmitRequest& request, Timeout timeout) = 0;
   virtual Result<pb::ListJobsReply> ListJobs(const pb::ListJobsRequest& request, Timeout timeout) = 0;
   virtual Result<pb::ShowJobReply> ShowJob(const pb::ShowJobRequest& request, Timeout timeout) = 0;

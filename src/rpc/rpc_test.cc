@@ -28,6 +28,11 @@ class Echo : public PoolHandler {
     orders.set_worker(caller.user ? std::to_string(*caller.user) : "token");
     return orders;
   }
+  Result<pb::GetPoolReply> GetPool(const Caller&, const pb::GetPoolRequest&) override {
+    pb::GetPoolReply reply;
+    reply.set_pool_id("p");
+    return reply;
+  }
   Result<pb::SubmitReply> Submit(const Caller&, const pb::SubmitRequest& request) override {
     pb::SubmitReply reply;
     reply.set_job(request.spec().size());
@@ -116,6 +121,7 @@ TEST_F(Rpc, EveryCallGoesThrough) {
   pb::SubmitRequest submit;
   submit.set_spec(std::string(8 << 20, '\0'));
   EXPECT_EQ(client->Submit(submit, kPatience)->job(), uint64_t{8} << 20);
+  EXPECT_EQ(client->GetPool({}, kPatience)->pool_id(), "p");
   EXPECT_EQ(client->ListJobs({}, kPatience)->jobs_size(), 1);
   EXPECT_EQ(client->ListWorkers({}, kPatience)->workers_size(), 1);
   pb::ChangeJobRequest change;

@@ -59,6 +59,9 @@ class Service : public pb::PoolService::Service {
   grpc::Status Report(Context* context, const pb::WorkerReport* request, pb::WorkerOrders* reply) override {
     return Call(context, &PoolHandler::Report, *request, reply);
   }
+  grpc::Status GetPool(Context* context, const pb::GetPoolRequest* request, pb::GetPoolReply* reply) override {
+    return Call(context, &PoolHandler::GetPool, *request, reply);
+  }
   grpc::Status Submit(Context* context, const pb::SubmitRequest* request, pb::SubmitReply* reply) override {
     return Call(context, &PoolHandler::Submit, *request, reply);
   }

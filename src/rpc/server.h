@@ -31,6 +31,7 @@ class PoolHandler {
   virtual ~PoolHandler() = default;
 
   virtual Result<pb::WorkerOrders> Report(const Caller& caller, const pb::WorkerReport& request) = 0;
+  virtual Result<pb::GetPoolReply> GetPool(const Caller& caller, const pb::GetPoolRequest& request) = 0;
   virtual Result<pb::SubmitReply> Submit(const Caller& caller, const pb::SubmitRequest& request) = 0;
   virtual Result<pb::ListJobsReply> ListJobs(const Caller& caller, const pb::ListJobsRequest& request) = 0;
   virtual Result<pb::ShowJobReply> ShowJob(const Caller& caller, const pb::ShowJobRequest& request) = 0;

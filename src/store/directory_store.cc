@@ -74,6 +74,21 @@ Result<std::vector<uint64_t>> DirectoryStore::KeepNewest(const std::string& job,
     BATON_CHECKED(RemoveDirectory(CheckpointPath(job, numbers.front())));
     numbers.erase(numbers.begin());
   }
+  BATON_CHECKED(RemoveLeftOver(job));
+  return numbers;
+}
+
+Result<std::vector<uint64_t>> DirectoryStore::KeepFrom(const std::string& job, uint64_t number) const {
+  BATON_TRY(std::vector<uint64_t> numbers, List(job));
+  while (!numbers.empty() && numbers.front() < number) {
+    BATON_CHECKED(RemoveDirectory(CheckpointPath(job, numbers.front())));
+    numbers.erase(numbers.begin());
+  }
+  BATON_CHECKED(RemoveLeftOver(job));
+  return numbers;
+}
+
+Result<> DirectoryStore::RemoveLeftOver(const std::string& job) const {
   BATON_TRY(const std::vector<std::string> names, Names(JobPath(job)));
   for (const std::string& name : names) {
     if (!IsLeftOver(JobPath(job), name)) continue;
@@ -81,7 +96,7 @@ Result<std::vector<uint64_t>> DirectoryStore::KeepNewest(const std::string& job,
     fs::remove_all(JobPath(job) + "/" + name, error);
     if (error) return ErrnoError(error.value(), "remove {}/{}", JobPath(job), name);
   }
-  return numbers;
+  return {};
 }
 
 }  // namespace baton

@@ -27,9 +27,12 @@ class DirectoryStore {
   // Removes all but the newest `count` checkpoints, and what interrupted writers and removers left; the numbers that
   // are left. REQUIRES: count > 0, and no other writer of this job.
   Result<std::vector<uint64_t>> KeepNewest(const std::string& job, size_t count) const;
+  // The same for all below `number`.
+  Result<std::vector<uint64_t>> KeepFrom(const std::string& job, uint64_t number) const;
 
  private:
   std::string JobPath(const std::string& job) const { return root_ + "/" + job; }
+  Result<> RemoveLeftOver(const std::string& job) const;
 
   std::string root_;
 };

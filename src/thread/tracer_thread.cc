@@ -2,30 +2,38 @@
 
 #include <utility>
 
-#include "base/check.h"
 #include "thread/signals_blocked.h"
 
 namespace baton {
 
 TracerThread::TracerThread() {
   const SignalsBlocked in_the_thread;
-  thread_ = std::jthread([this] { Serve(); });
+  thread_ = std::jthread([this](const std::stop_token& stop) { Serve(stop); });
 }
 
-TracerThread::~TracerThread() {
-  if (!started_) work_.set_value([] { return Result<>(); });
-  end_.set_value();
-}
+TracerThread::~TracerThread() { thread_.request_stop(); }
 
 Result<> TracerThread::Run(std::function<Result<>()> work) {
-  BATON_CHECK(!std::exchange(started_, true));
-  work_.set_value(std::move(work));
-  return outcome_.get_future().get();
+  std::promise<Result<>> outcome;
+  auto outcome_here = outcome.get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    work_ = std::move(work);
+    outcome_ = std::move(outcome);
+  }
+  wanted_.notify_one();
+  return outcome_here.get();
 }
 
-void TracerThread::Serve() {
-  outcome_.set_value(work_.get_future().get()());
-  end_.get_future().wait();
+void TracerThread::Serve(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (wanted_.wait(lock, stop, [this] { return work_ != nullptr; })) {
+    const auto work = std::exchange(work_, nullptr);
+    std::promise<Result<>> outcome = std::move(outcome_);
+    lock.unlock();
+    outcome.set_value(work());
+    lock.lock();
+  }
 }
 
 }  // namespace baton

@@ -5,8 +5,10 @@
 // Thread-safety: one thread uses it. All signals are blocked in the new one.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <future>
+#include <mutex>
 #include <thread>
 
 #include "base/result.h"
@@ -20,16 +22,16 @@ class TracerThread {
   TracerThread& operator=(const TracerThread&) = delete;
   ~TracerThread();
 
-  // Has `work` done by the thread and waits for it. May be called once.
+  // Has `work` done by the thread, always the same one, and waits for it.
   Result<> Run(std::function<Result<>()> work);
 
  private:
-  void Serve();
+  void Serve(const std::stop_token& stop);
 
-  std::promise<std::function<Result<>()>> work_;
+  std::mutex mutex_;  // for what follows
+  std::condition_variable_any wanted_;
+  std::function<Result<>()> work_;
   std::promise<Result<>> outcome_;
-  std::promise<void> end_;
-  bool started_ = false;
   std::jthread thread_;
 };
 

@@ -25,6 +25,22 @@ TEST(TracerThread, WorksOnAThreadOfItsOwnWithAllSignalsBlocked) {
   EXPECT_TRUE(blocked);
 }
 
+TEST(TracerThread, DoesOneWorkAfterTheOtherOnTheSameThread) {
+  TracerThread thread;
+  pid_t first = 0, second = 0;
+  EXPECT_TRUE(thread.Run([&]() -> Result<> {
+    first = gettid();
+    return {};
+  }));
+  const auto failed = thread.Run([&]() -> Result<> {
+    second = gettid();
+    return MakeError(ErrorCode::kUnavailable, "not now");
+  });
+  EXPECT_FALSE(failed);
+  EXPECT_NE(first, 0);
+  EXPECT_EQ(first, second);
+}
+
 TEST(TracerThread, LivesAsLongAsTheObject) {
   pid_t its = 0;
   {

@@ -141,6 +141,7 @@ class Sandbox:
         self.state = "state"
         self.environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(self.base), "LANG": "C.UTF-8"}
         self.keepers = []
+        self.pools = []
         self.cleanups = []
 
     def next_number(self):
@@ -208,6 +209,12 @@ class Sandbox:
         self.keepers.append(keeper)
         return keeper
 
+    def follow(self, *words):
+        """baton WORDS in the background."""
+        keeper = Keeper(self, self.argv(*words))
+        self.keepers.append(keeper)
+        return keeper
+
     def resume(self, name="job", *words, **more):
         keeper = self.start("--resume", name, *words, **more)
         keeper.says("--- resumed from checkpoint")
@@ -224,6 +231,8 @@ class Sandbox:
         for keeper in self.keepers:
             if keeper.process.poll() is None:
                 keeper.kill()
+        for pool in self.pools:
+            pool.clean()
 
     def remove(self):
         for cleanup in self.cleanups:

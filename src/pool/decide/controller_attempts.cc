@@ -37,10 +37,6 @@ std::string EndText(AttemptEnd end) {
 
 }  // namespace
 
-bool ControllerStep::IsDue(uint64_t job) const {
-  return now_ >= state_.live.at(job).granted_at + state_.terms.HandOverAfter();
-}
-
 void ControllerStep::Assign(Job& job, const std::string& worker) {
   ++job.epoch;
   job.state = JobState::kActive;

@@ -122,7 +122,10 @@ UnitOrder ControllerStep::OrderForCurrent(Job& job, Attempt& attempt, const Keep
 
 void ControllerStep::OrderForAlive(const Job& job, const KeeperReport& unit, UnitOrder* order) {
   // Its worker lives and it does not ask: it hangs, and may run without a lease. Only its worker can make sure.
-  const bool hangs = !unit.renew && IsDue(job.id);
+  // While it is being made nothing runs, and reading a large checkpoint takes time.
+  const bool is_made =
+      state_.attempts.at(job.id).state == AttemptState::kAssigned && unit.state == UnitState::kPreparing;
+  const bool hangs = !unit.renew && (is_made ? IsOverdue(job.id, state_.terms.prepare_max) : IsDue(job.id));
   if (job.cancel_wanted || hangs) {
     order->verdict = Verdict::kKill;
   } else if (unit.renew) {

@@ -57,7 +57,9 @@ class ControllerStep {
   // By id; jobs may end while one goes through them.
   std::vector<uint64_t> UnfinishedJobs() const;
   bool IsCurrent(const UnitKey& unit) const;
-  bool IsDue(uint64_t job) const;
+  bool IsDue(uint64_t job) const { return IsOverdue(job, state_.terms.HandOverAfter()); }
+  // Nothing was granted for so long.
+  bool IsOverdue(uint64_t job, Span after) const { return now_ >= state_.live.at(job).granted_at + after; }
   void Assign(Job& job, const std::string& worker);
   void CloseAttempt(Attempt& attempt, AttemptEnd end, std::string detail);
   // Closes it, and decides what becomes of the job.

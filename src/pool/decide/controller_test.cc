@@ -12,6 +12,7 @@
 namespace baton::pool {
 namespace {
 
+using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -64,6 +65,11 @@ class ControllerDecisions : public testing::Test {
   }
   static KeeperReport Alive(uint64_t epoch, UnitState state = UnitState::kRunning) {
     return {.unit = {.job = 1, .epoch = epoch}, .state = state, .renew = true};
+  }
+  static KeeperReport Silent(uint64_t epoch, UnitState state) {
+    KeeperReport report = Alive(epoch, state);
+    report.renew = false;
+    return report;
   }
   static KeeperReport Over(uint64_t epoch, UnitState state, int exit_code = 0) {
     return {.unit = {.job = 1, .epoch = epoch}, .state = state, .exit_code = exit_code, .result = "r", .detail = "why"};
@@ -371,6 +377,25 @@ TEST_F(ControllerDecisions, AHungKeeperIsKilledByItsLivingWorkerFirst) {
   EXPECT_EQ(TheJob().epoch, 1U) << "it may run without a lease";
   Report("a", {Over(1, UnitState::kDied)});
   EXPECT_EQ(TheJob().epoch, 2U);
+}
+
+TEST_F(ControllerDecisions, AUnitThatIsBeingMadeMayTakeLongerThanALease) {
+  Submit();
+  Report("a");
+  now_ += seconds(60);
+  EXPECT_EQ(Report("a", {Silent(1, UnitState::kPreparing)}).units.at(0).verdict, Verdict::kNone);
+  Tick(now_);
+  EXPECT_EQ(TheJob().epoch, 1U);
+  EXPECT_EQ(Report("a", {Alive(1)}).units.at(0).verdict, Verdict::kGrant);
+  now_ += seconds(7);
+  EXPECT_EQ(Report("a", {Silent(1, UnitState::kPreparing)}).units.at(0).verdict, Verdict::kKill) << "it ran already";
+}
+
+TEST_F(ControllerDecisions, AUnitThatIsNeverMadeIsKilled) {
+  Submit();
+  Report("a");
+  now_ += hours(1);
+  EXPECT_EQ(Report("a", {Silent(1, UnitState::kPreparing)}).units.at(0).verdict, Verdict::kKill);
 }
 
 TEST_F(ControllerDecisions, CancelOfAQueuedJob) {

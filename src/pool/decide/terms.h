@@ -39,6 +39,8 @@ struct LeaseTerms {
   Span drift_bound{500};
   // A keeper that hears nothing of its worker for so long asks the controller itself.
   Span worker_silence{1'500};
+  // Making a unit may take so long; its keeper does not ask for a lease meanwhile, and nothing runs.
+  Span prepare_max{std::chrono::hours(1)};
   // A unit that is frozen for so long is given up.
   Span frozen_max{std::chrono::hours(24)};
   // What a keeper sends so much ahead of its worker's next report goes along with it.
