@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "engine/native/credentials.h"
 #include "engine/native/seccomp.h"
+#include "engine/native/shared_tables.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
 
@@ -55,32 +56,6 @@ Result<> CheckOuterNamespaces(pid_t root_pid) {
                      "process {} is in a {} namespace of its own, which cannot be saved yet; where it is to stay in "
                      "that one, run baton there too (nsenter)",
                      root_pid, name);
-  }
-  return {};
-}
-
-bool Share(pid_t pid, pid_t parent, int type) { return syscall(SYS_kcmp, pid, parent, type, 0, 0) == 0; }
-
-Result<> CheckSharing(pid_t pid, pid_t parent) {
-  for (const auto& [type, what] : {std::pair{KCMP_VM, "address space (vfork or CLONE_VM)"},
-                                   std::pair{KCMP_SIGHAND, "signal actions (CLONE_SIGHAND)"}}) {
-    if (!Share(pid, parent, type)) continue;
-    return MakeError(ErrorCode::kNotSupported, "processes {} and {} share their {}; that cannot be saved yet", parent,
-                     pid, what);
-  }
-  return {};
-}
-
-// A thread may leave what all others share (unshare(2)).
-Result<> CheckThreadsShare(const FrozenProcess& process) {
-  for (const FrozenTask& task : process.tasks) {
-    for (const auto& [type, what] :
-         {std::pair{KCMP_FILES, "descriptor table"}, std::pair{KCMP_FS, "working directory"}}) {
-      if (task.tid == process.living_tid() || Share(task.tid, process.living_tid(), type)) continue;
-      return MakeError(ErrorCode::kNotSupported,
-                       "thread {} of process {} has a {} of its own (unshare); that cannot be saved yet", task.tid,
-                       process.pid, what);
-    }
   }
   return {};
 }
@@ -192,9 +167,7 @@ Result<> CheckProcess(const FrozenProcess& process, pid_t root_tid) {
   const pid_t tid = process.living_tid();
   BATON_CHECKED(CheckNamespaces(tid, root_tid));
   if (tid == root_tid) BATON_CHECKED(CheckOuterNamespaces(root_tid));
-  BATON_CHECKED(CheckThreadsShare(process));
-  BATON_TRY(const ProcStat stat, ReadStat(process.pid));
-  return CheckSharing(tid, LivingTask(stat.ppid));
+  return {};
 }
 
 Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFlags& flags) {

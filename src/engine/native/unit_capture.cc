@@ -18,6 +18,7 @@
 #include "engine/native/process_capture.h"
 #include "engine/native/record_names.h"
 #include "engine/native/seccomp.h"
+#include "engine/native/shared_tables.h"
 #include "engine/native/thread_capture.h"
 #include "proc/process_files.h"
 
@@ -124,6 +125,7 @@ Result<> NativeCapture::CheckAll() {
     const pid_t ns_pid = status.ns_tgid.empty() ? process.pid : status.ns_tgid.back();
     processes.push_back({process.pid, process.living_tid(), ns_pid, process.zombie});
   }
+  BATON_CHECKED(CheckSharedTables(frozen_->processes()));
   BATON_CHECKED(open_files_.Gather(processes, request_.externals));
   BATON_CHECKED(AddRemovedFiles());
   BATON_CHECKED(AddMessageQueues());

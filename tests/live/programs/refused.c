@@ -2,6 +2,7 @@
 // What cannot be saved is found before anything is touched: the checkpoint fails, its error names the process and the
 // descriptor (the program says with expect() what must be in the text), and the program goes on unharmed.
 // live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files
+// live-cases: brother_files brother_memory vfork_child
 // live-cases: mq_notify fanotify_decides dispatch
 // As root only.
 // live-without: refuse-user.fanotify_decides
@@ -112,6 +113,55 @@ static void thread_files(void) {
   pthread_join(other, NULL);
 }
 
+// Two children share with each other what neither has from its parent.
+static int brother(void* unused) {
+  mark("brother");
+  while (!unused) pause();
+  return 1;
+}
+static int makes_brother(void* flags) {
+  static char stack[65536] __attribute__((aligned(16)));
+  OK(clone(brother, stack + sizeof stack, (int)(intptr_t)flags | CLONE_PARENT | SIGCHLD, NULL));
+  return brother(NULL);
+}
+static void end_children(void) {
+  int pids[2] = {0};
+  FILE* file = fopen("/proc/thread-self/children", "r");
+  CHECK(file && fscanf(file, "%d %d", &pids[0], &pids[1]) == 2, "children %d %d", pids[0], pids[1]);
+  fclose(file);
+  for (int i = 0; i < 2; i++) OK(kill(pids[i], SIGKILL));
+  for (int i = 0; i < 2; i++) OK(waitpid(pids[i], NULL, 0));
+}
+static void brothers(int flags, const char* word) {
+  static char stack[65536] __attribute__((aligned(16)));
+  pid_t first = OK(clone(makes_brother, stack + sizeof stack, SIGCHLD, (void*)(intptr_t)flags));
+  await_mark("brother");
+  expect(first, -1, word);
+  until_go();
+  end_children();
+}
+static void brother_files(void) { brothers(CLONE_FILES, "descriptor table"); }
+static void brother_memory(void) { brothers(CLONE_VM, "address space"); }
+
+static volatile pid_t vforked;
+static void* has_vfork_child(void* unused) {
+  pid_t pid = vfork();
+  if (pid == 0) {
+    vforked = getpid();
+    for (;;) pause();
+  }
+  return unused;
+}
+static void vfork_child(void) {
+  pthread_t other = thread(has_vfork_child, NULL);
+  while (!vforked) pause_ms(1);
+  expect(getpid(), -1, "vfork");
+  until_go();
+  OK(kill(vforked, SIGKILL));
+  pthread_join(other, NULL);
+  OK(waitpid(vforked, NULL, 0));
+}
+
 static void mq_notify_signal(void) {
   char name[40];
   snprintf(name, sizeof name, "/live-refused-%d", getpid());
@@ -153,6 +203,9 @@ static const struct live_case cases[] = {{"io_uring", io_uring},
                                          {"by_child", by_child},
                                          {"net_namespace", net_namespace},
                                          {"thread_files", thread_files},
+                                         {"brother_files", brother_files},
+                                         {"brother_memory", brother_memory},
+                                         {"vfork_child", vfork_child},
                                          {"mq_notify", mq_notify_signal},
                                          {"fanotify_decides", fanotify_decides},
                                          {"dispatch", dispatch}};
