@@ -11,6 +11,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "engine/native/control_groups.h"
 #include "engine/native/credentials.h"
 #include "engine/native/seccomp.h"
 #include "engine/native/shared_tables.h"
@@ -182,6 +183,7 @@ Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFl
     return record;
   }
   BATON_CHECKED(CaptureLimits(tid, record));
+  BATON_CHECKED(CaptureCgroups(tid, record));
   BATON_CHECKED(CaptureDirectories(tid, record));
   BATON_CHECKED(CaptureLayout(tid, stat, record));
   BATON_CHECKED(CaptureSharedPending(process, record));

@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "engine/native/control_groups.h"
 #include "engine/native/credentials.h"
 #include "engine/native/descriptor_restore.h"
 #include "engine/native/interrupted_call.h"
@@ -35,7 +36,10 @@ Result<> NativeRestore::Rebuild() {
   std::vector<SessionTerminal> terminals;
   BATON_CHECKED(MakeProcesses(image_, boot_, request_, blanks_, terminals));
   for (const pb::ProcessRecord& record : image_.processes) {
-    if (!record.zombie()) BATON_CHECKED(MakeThreads(record));
+    if (record.zombie()) continue;
+    // Before threads and memory, which are charged to it. A capsule belongs where it was started.
+    if (!request_.in_capsule) BATON_CHECKED(ReturnToCgroups(blanks_.at(record.pid())->host_pid(), record));
+    BATON_CHECKED(MakeThreads(record));
   }
   root_host_pid_ = blanks_.at(static_cast<pid_t>(image_.unit.root_pid()))->host_pid();
   BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_, blanks_));

@@ -1,11 +1,12 @@
 """Trees that Baton did not start: `baton checkpoint --pid` and `baton restore`, with all their options."""
 import os
+import pathlib
 import pty
 import re
 import signal
 import subprocess
 
-from harness import PATIENCE_S, check, descendants, lives, stat_comm, wait_until
+from harness import PATIENCE_S, Skip, check, descendants, lives, stat_comm, wait_until
 
 # Appends a line to the file when a signal says so; SIGTERM ends it with exit code 7.
 PROGRAM = """
@@ -220,3 +221,30 @@ def case_place_of_the_image(sandbox):  # as root, too
     text = sandbox.refuses("restore", tree.image)
     check(re.search(r"image|manifest", text), f"it is not said that this is no image: {text}")
     sandbox.refuses("restore", sandbox.base / "nothing")
+
+
+def case_control_group_that_is_gone(sandbox):  # as root
+    """A warning, and it stays with who restores it."""
+    mounts = [pathlib.Path("/sys/fs/cgroup", name) for name in ("unified", "", "pids")]
+    hierarchy = next((path for path in mounts if (path / "cgroup.procs").exists()), None)
+    if hierarchy is None:
+        raise Skip("there are no control groups here")
+    tree = Tree(sandbox)
+    group = hierarchy / f"baton-e2e-{tree.pid}"
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(tree.pid))
+        tree.checkpoint()
+        tree.process.wait(PATIENCE_S)
+    finally:
+        tree.process.kill()
+        tree.process.wait()
+        wait_until(lambda: (group / "cgroup.procs").read_text() == "", "an empty group")
+        group.rmdir()
+    pid_file = sandbox.base / "pid"
+    done = sandbox.call_raw(sandbox.argv("restore", tree.image, "--detach", "--pid-file", pid_file))
+    check(done.returncode == 0 and group.name in done.stderr.decode(), f"no warning: {done}")
+    pid = int(pid_file.read_text())
+    step(tree, pid, 2)
+    os.kill(pid, signal.SIGTERM)
+    wait_until(reap_all, "the end of the restored program")
