@@ -25,6 +25,7 @@ struct CheckpointFlags {
   bool leave_running = false;
   bool shell_job = false;
   std::vector<std::string> externals;
+  std::string tcp;
   OutputFormat format = OutputFormat::kTable;
 };
 
@@ -66,8 +67,11 @@ Result<int> CheckpointPid(const CheckpointFlags& flags) {
   if (flags.pid == 0 || flags.to.empty()) {
     return MakeError(ErrorCode::kInvalidArgument, "--pid PID and --to DIR belong together");
   }
-  TreeCheckpointRequest request{
-      .pid = flags.pid, .to = flags.to, .leave_running = flags.leave_running, .shell_job = flags.shell_job};
+  TreeCheckpointRequest request{.pid = flags.pid,
+                                .to = flags.to,
+                                .leave_running = flags.leave_running,
+                                .shell_job = flags.shell_job,
+                                .reset_tcp_outside = flags.tcp == "close"};
   BATON_TRY(request.externals, ParseExternalRules(flags.externals));
   auto report = CheckpointTree(request);
   if (!report) return report.Fail("checkpoint of process {}", flags.pid);
@@ -88,8 +92,9 @@ Result<int> Checkpoint(const GlobalOptions& globals, const CheckpointFlags& flag
     return MakeError(ErrorCode::kInvalidArgument, "give the NAME of a run, or --pid PID and --to DIR");
   }
   if (tree) return CheckpointPid(flags);
-  if (flags.leave_running || flags.shell_job || !flags.externals.empty()) {
-    return MakeError(ErrorCode::kInvalidArgument, "--leave-running, --shell-job and --external are for --pid");
+  if (flags.leave_running || flags.shell_job || !flags.externals.empty() || !flags.tcp.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "--leave-running, --shell-job, --external and --tcp are for --pid (baton run has a --tcp, too)");
   }
   if (!MeansPoolJob(flags.name, flags.pool, globals)) return CheckpointRun(globals, flags);
   BATON_TRY(const uint64_t job, ParseJobId(flags.name));
@@ -127,6 +132,7 @@ void AddCheckpointCommand(const CommandLineParser& parser) {
       ->type_name("DIR");
   command->add_flag("--leave-running", flags->leave_running, "With --pid: let the processes go on");
   AddExternalFlags(command, &flags->externals, &flags->shell_job);
+  AddTcpOption(command, &flags->tcp);
   AddFormatOption(command, &flags->format);
   command->footer(kFooter);
   command->callback([flags, globals = parser.globals, chosen = parser.chosen] {

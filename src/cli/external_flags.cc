@@ -12,6 +12,15 @@ void AddExternalFlags(CLI::App* command, std::vector<std::string>* externals, bo
                     "Session, process group and terminal may be those of the shell that restores");
 }
 
+void AddTcpOption(CLI::App* command, std::string* tcp) {
+  command
+      ->add_option("--tcp", *tcp,
+                   "A TCP connection to outside: the checkpoint fails (default), or it is saved as closed by the other "
+                   "end (ECONNRESET), so that the program connects again")
+      ->check(CLI::IsMember({"fail", "close"}).description(""))
+      ->type_name("fail|close");
+}
+
 Result<std::vector<ExternalRule>> ParseExternalRules(const std::vector<std::string>& texts) {
   std::vector<ExternalRule> rules;
   for (const std::string& text : texts) {

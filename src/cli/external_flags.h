@@ -1,4 +1,4 @@
-// --external and --shell-job: the same for checkpoint and restore.
+// --external and --shell-job, the same for checkpoint and restore; --tcp, the same for run and checkpoint.
 //
 // Thread-safety: free functions.
 #pragma once
@@ -13,6 +13,7 @@
 namespace baton {
 
 void AddExternalFlags(CLI::App* command, std::vector<std::string>* externals, bool* shell_job);
+void AddTcpOption(CLI::App* command, std::string* tcp);
 // kInvalidArgument for the first text that is no rule.
 Result<std::vector<ExternalRule>> ParseExternalRules(const std::vector<std::string>& texts);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/external_flags.h"
 #include "cli/format.h"
 #include "cli/setuid_note.h"
 #include "keeper/paths.h"
@@ -30,6 +31,7 @@ struct RunFlags {
   std::string workspace_limit;
   std::string clock;
   std::string files;
+  std::string tcp;
   bool replace = false;
   std::vector<std::string> command;
 };
@@ -112,6 +114,7 @@ Result<pb::JobSpec> SpecOf(const RunFlags& flags) {
   spec.mutable_exclude()->Assign(flags.exclude.begin(), flags.exclude.end());
   spec.set_clock_wall(flags.clock == "wall");
   spec.set_changed_files(flags.files);
+  spec.set_reset_tcp_outside(flags.tcp == "close");
   if (!flags.workspace_limit.empty()) {
     BATON_TRY(const uint64_t limit, ParseBytes(flags.workspace_limit));
     spec.set_workspace_limit_bytes(limit);
@@ -138,6 +141,7 @@ Result<RunRequest> RequestOf(const RunFlags& flags, const GlobalOptions& globals
   request.replace = flags.replace;
   request.resume = !flags.resume.empty();
   if (request.resume && !flags.clock.empty()) request.clock_wall = flags.clock == "wall";
+  if (request.resume && !flags.tcp.empty()) request.reset_tcp_outside = flags.tcp == "close";
   if (request.resume && !flags.files.empty()) request.spec.set_changed_files(flags.files);
   if (request.resume && !flags.workdir.empty()) {
     BATON_TRY(request.place_workdir, AbsolutePath(flags.workdir));
@@ -145,7 +149,7 @@ Result<RunRequest> RequestOf(const RunFlags& flags, const GlobalOptions& globals
   return request;
 }
 
-Result<int> Run(const RunFlags& flags, const GlobalOptions& globals) {
+Result<int> RunOrResume(const RunFlags& flags, const GlobalOptions& globals) {
   BATON_TRY(const RunRequest request, RequestOf(flags, globals));
   if (request.spec.argv_size() > 0) {
     const std::string note = SetuidNote(request.spec.argv(0));
@@ -218,6 +222,7 @@ void AddRunCommand(const CommandLineParser& parser) {
                    "CLOCK_MONOTONIC after a resume: 'run' leaves the time in between out (default), 'wall' counts it")
       ->check(CLI::IsMember({"run", "wall"}).description(""))
       ->type_name("run|wall");
+  AddTcpOption(command, &flags->tcp);
   command
       ->add_option("--resume", flags->resume,
                    "Go on with this run from its newest good checkpoint, after a crash or on another machine")
@@ -227,7 +232,7 @@ void AddRunCommand(const CommandLineParser& parser) {
   command->positionals_at_end();
   command->footer(kFooter);
   command->callback([flags, globals = parser.globals, chosen = parser.chosen] {
-    *chosen = [flags, globals] { return Run(*flags, *globals); };
+    *chosen = [flags, globals] { return RunOrResume(*flags, *globals); };
   });
 }
 

@@ -49,6 +49,8 @@ struct CaptureRequest {
   std::vector<ExternalFd> externals;
   // The unit's session, process group or terminal may be those of whoever restores it.
   bool shell_job = false;
+  // TCP connections to outside the unit are saved as reset by their other end; otherwise they are refused.
+  bool reset_tcp_outside = false;
   // It will be killed: Write comes before Kill and reads the memory from the unit itself, which stands still until
   // then.
   bool ends_with_kill = false;

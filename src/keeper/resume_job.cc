@@ -94,6 +94,7 @@ pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunR
   record.mutable_spec()->set_name(request.spec.name());
   if (request.every_ms) record.mutable_spec()->set_every_ms(*request.every_ms);
   if (request.clock_wall) record.mutable_spec()->set_clock_wall(*request.clock_wall);
+  if (request.reset_tcp_outside) record.mutable_spec()->set_reset_tcp_outside(*request.reset_tcp_outside);
   if (!request.spec.changed_files().empty()) record.mutable_spec()->set_changed_files(request.spec.changed_files());
   record.set_state(pb::RunRecord::RUNNING);
   record.set_attempt((known ? known->attempt() : saved.record.attempt()) + 1);

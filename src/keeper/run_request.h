@@ -27,6 +27,7 @@ struct RunRequest {
   std::string place_workdir = {};
   std::optional<bool> clock_wall = std::nullopt;  // resume: instead of what the job was started with
   std::optional<uint64_t> every_ms = std::nullopt;
+  std::optional<bool> reset_tcp_outside = std::nullopt;
   // Go on, under the spec's name, with what another keeper saved under its own; the first of these that is whole.
   // Nothing is left of the workspace on this machine then: it is made again.
   std::vector<ResumePoint> resume_from = {};

@@ -173,7 +173,8 @@ Result<> StoreCheckpointer::PreCopy(Current& current) {
 Result<> StoreCheckpointer::Pause(Current& current) {
   CaptureRequest request{.scope = CaptureRequest::Scope::kCapsule,
                          .pid = keeper_->capsule().init_pid(),
-                         .externals = StandardStreams(keeper_->log())};
+                         .externals = StandardStreams(keeper_->log()),
+                         .reset_tcp_outside = current.record.spec().reset_tcp_outside()};
   if (keeper_->JobHasEnded()) return MakeError(ErrorCode::kUnavailable, "the job has ended");
   const RunCompanion* const companion = keeper_->companion();
   if (companion != nullptr && !companion->MayRun()) {

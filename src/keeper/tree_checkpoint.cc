@@ -83,6 +83,7 @@ Result<TreeCheckpointReport> CheckpointTree(const TreeCheckpointRequest& request
                                                       .pid = request.pid,
                                                       .externals = externals.externals,
                                                       .shell_job = request.shell_job,
+                                                      .reset_tcp_outside = request.reset_tcp_outside,
                                                       .ends_with_kill = !request.leave_running}));
   BATON_CHECKED(Save(capture.get(), request, signals.get()));
   if (!request.leave_running) {

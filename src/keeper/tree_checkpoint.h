@@ -29,6 +29,7 @@ struct TreeCheckpointRequest {
   std::string to;  // must not exist, or be an empty directory
   bool leave_running = false;
   bool shell_job = false;
+  bool reset_tcp_outside = false;
   std::vector<ExternalRule> externals = {};
 };
 

@@ -79,6 +79,8 @@ class CaptureContext {
   virtual void AddContent(std::string space, std::vector<std::byte> bytes) = 0;
   // Whether it has been added already: several open files may be one file.
   virtual bool HasContent(std::string_view) const { return false; }
+  // TCP connections to outside the unit are to be saved as reset by their other end.
+  virtual bool ResetsTcpOutside() const { return false; }
   // What a kind has found out about an open file (by its id), for its later calls of the same capture; empty at first.
   virtual std::shared_ptr<const void>& Memo(uint32_t id) const = 0;
   // Content that is too large for memory is not asked for here: kinds refuse it in Check.

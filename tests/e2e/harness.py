@@ -70,6 +70,16 @@ def lives(pid):
     return fields is not None and fields[0] not in "ZX"
 
 
+def reap_all():
+    """Detached processes are ours now; True when none is left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
+
+
 class Keeper:
     """A `baton run` in the background. `merged`: its stdout and stderr are one file, as on a terminal."""
 

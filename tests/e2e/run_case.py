@@ -3,7 +3,8 @@
 
 As an ordinary user (uid BATON_LIVE_UID, 1000, when root runs this), or with --root as root. Exit code: 0 passed, 1 failed
 (the directory stays and is named), 77 cannot run here. CMake finds the cases by their "def case_...(sandbox):" lines;
-one with "# as root, too" behind it is run both ways, "# as root" only as root.
+one with "# as root, too" behind it is run both ways, "# as root" only as root. One with "# prepared by root" needs root to
+start it.
 """
 import argparse
 import importlib

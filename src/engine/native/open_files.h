@@ -32,6 +32,7 @@ class OpenFiles : public CaptureContext {
   // Content of AddContent: space name -> bytes, padded by nobody.
   using Contents = std::vector<std::pair<std::string, std::vector<std::byte>>>;
 
+  explicit OpenFiles(bool reset_tcp_outside) : reset_tcp_outside_(reset_tcp_outside) {}
   // Looks at all descriptors of all processes; touches nothing.
   Result<> Gather(const std::vector<Process>& processes, const std::vector<ExternalFd>& externals);
   // One that is no descriptor: a working directory, an executable. After Gather; `fd` is ours. Its id.
@@ -57,6 +58,7 @@ class OpenFiles : public CaptureContext {
   bool HasProcess(pid_t ns_pid) const override;
   bool HasContent(std::string_view space) const override;
   void AddContent(std::string space, std::vector<std::byte> bytes) override;
+  bool ResetsTcpOutside() const override { return reset_tcp_outside_; }
   std::shared_ptr<const void>& Memo(uint32_t id) const override { return memos_[id]; }
 
  private:
@@ -73,7 +75,8 @@ class OpenFiles : public CaptureContext {
   std::vector<UniqueFd> copies_;
   std::multimap<std::string, size_t> by_identity_;         // inode and flags -> index in files_
   std::map<std::pair<pid_t, int>, size_t> by_descriptor_;  // (host pid, fd) -> index
-  std::map<uint32_t, std::string> external_names_;         // file id -> name
+  bool reset_tcp_outside_;
+  std::map<uint32_t, std::string> external_names_;  // file id -> name
   Contents contents_;
   mutable std::map<uint32_t, std::shared_ptr<const void>> memos_;  // by file id
 };

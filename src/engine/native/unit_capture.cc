@@ -86,7 +86,7 @@ Result<> NativeCapture::Stop() {
 }
 
 void NativeCapture::ForgetAttempt() {
-  open_files_ = OpenFiles();
+  open_files_ = OpenFiles(request_.reset_tcp_outside);
   contents_.clear();
   pages_.Forget();
   sysv_.Forget();

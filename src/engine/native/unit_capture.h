@@ -22,7 +22,10 @@ class NativeCapture : public UnitCapture {
  public:
   // `memory` outlives this object and is kept from one capture of a unit to the next.
   NativeCapture(CaptureRequest request, CallMemory& memory)
-      : request_(std::move(request)), call_memory_(memory), pages_(request_.ends_with_kill) {}
+      : request_(std::move(request)),
+        call_memory_(memory),
+        open_files_(request_.reset_tcp_outside),
+        pages_(request_.ends_with_kill) {}
 
   Result<> Prepare() override;
   Result<> Stop() override;

@@ -53,11 +53,13 @@ class FakeCapture : public CaptureContext {
     contents[std::move(space)] = std::move(bytes);
   }
 
+  bool ResetsTcpOutside() const override { return reset_tcp_outside; }
   std::shared_ptr<const void>& Memo(uint32_t id) const override { return memos_[id]; }
 
   std::vector<FdFacts> unit;
   std::map<pid_t, pid_t> processes{{getpid(), getpid()}};  // as we see it -> as the unit does
   std::map<std::string, std::vector<std::byte>> contents;
+  bool reset_tcp_outside = false;
 
  private:
   mutable std::map<uint32_t, std::shared_ptr<const void>> memos_;

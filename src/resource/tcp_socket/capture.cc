@@ -137,7 +137,7 @@ class Capture {
       if (!IsTcpSocket(other) || InfoOf(other.copy).tcpi_state != kEstablished || FindPeer(other) != nullptr) continue;
       if (FindListener(other) == &file_) waiting.push_back(&other);
     }
-    if (waiting.size() < info_.tcpi_unacked) {
+    if (waiting.size() < info_.tcpi_unacked && !context_.ResetsTcpOutside()) {
       return MakeError(ErrorCode::kUnavailable,
                        "{} connections to {} from outside the unit wait to be accepted; try again when they are",
                        info_.tcpi_unacked - waiting.size(), ShowInetAddress(message_.local()));
@@ -195,6 +195,7 @@ class Capture {
 
   Result<> CaptureWaiting() {
     const FdFacts* listener = FindListener(file_);
+    if (listener == nullptr && context_.ResetsTcpOutside()) return CaptureAsReset();
     if (listener == nullptr) {
       return NotSupported("waits to be accepted at {}, outside the unit: save that process too, or close it first",
                           ShowInetAddress(message_.remote()));
@@ -210,10 +211,20 @@ class Capture {
     return {};
   }
 
-  Result<> Outside(const std::optional<InetDiag>& other) const {
-    return NotSupported("is connected to {} ({}), which is outside the unit: save that process too, or close it first",
-                        ShowInetAddress(message_.remote()),
-                        other ? DescribeSocketHolder(other->inode) : "on another machine");
+  Result<> CaptureAsReset() {
+    message_.set_state(Payload::PEER_GONE);
+    message_.set_end(Payload::RESET);
+    message_.clear_local();
+    BATON_TRY(*message_.mutable_content(), PeekTcpBytes(file_.copy, -1));
+    return {};
+  }
+
+  Result<> Outside(const std::optional<InetDiag>& other) {
+    if (context_.ResetsTcpOutside()) return CaptureAsReset();
+    return NotSupported(
+        "is connected to {} ({}), which is outside the unit: save that process too, close it first, or "
+        "let it be reset with --tcp close",
+        ShowInetAddress(message_.remote()), other ? DescribeSocketHolder(other->inode) : "on another machine");
   }
 
   static bool IsLocal(std::string_view address) {

@@ -152,6 +152,21 @@ TEST_F(TcpSocketTest, RefusesAnEndOutsideTheUnit) {
   EXPECT_NE(checked.error().ToString().find(fmt::format("process {}", getpid())), std::string::npos);
 }
 
+TEST_F(TcpSocketTest, SavesAnEndOutsideTheUnitAsResetIfAsked) {
+  const Connection connection;
+  ASSERT_EQ(send(connection.accepted->get(), "unread", 6, 0), 6);
+  pollfd asked{.fd = connection.client.get(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(poll(&asked, 1, 5000), 1);
+  capture_.reset_tcp_outside = true;
+  capture_.unit = {FactsOfOwn(connection.client.get(), 1)};
+  const Payload message = Captured(0);
+  EXPECT_EQ(message.state(), Payload::PEER_GONE);
+  EXPECT_EQ(message.end(), Payload::RESET);
+  EXPECT_EQ(message.content(), "unread");
+  // The living connection is as before.
+  EXPECT_EQ(send(connection.client.get(), "on", 2, MSG_NOSIGNAL), 2);
+}
+
 TEST_F(TcpSocketTest, RefusesHostilePayloads) {
   EXPECT_EQ(With([](auto&) {}), ErrorCode::kInternal);  // described without an error
   EXPECT_EQ(With([](auto& m) { m.set_domain(AF_UNIX); }), ErrorCode::kCorrupt);

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 
-from harness import PATIENCE_S, Skip, check, descendants, lives, stat_comm, wait_until
+from harness import PATIENCE_S, Skip, check, descendants, lives, reap_all, stat_comm, wait_until
 
 # Appends a line to the file when a signal says so; SIGTERM ends it with exit code 7.
 PROGRAM = """
@@ -114,16 +114,6 @@ def case_detach_and_pid_file(sandbox):  # as root, too
     if sandbox.uid == 0:
         check(tree.lines()[1][1] == str(tree.pid) == str(pid), f"the number has changed: {tree.lines()}, {pid}")
     wait_until(reap_all, "the end of the keeper")
-
-
-def reap_all():
-    """Detached processes are ours now; True when none is left."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return True
-    return False
 
 
 def case_a_taken_number_is_named(sandbox):  # as root

@@ -23,7 +23,7 @@ static void* worker(void* argument) {
   OK(sched_setaffinity(0, sizeof mine, &mine));
   struct sched_param parameters = {0};
   OK(sched_setscheduler(0, policy, &parameters));
-  OK(setpriority(PRIO_PROCESS, (id_t)tid(), number + 1));
+  OK(setpriority(PRIO_PROCESS, (id_t)tid(), 19 - number));
   OK(prctl(PR_SET_TIMERSLACK, 60000 + number));
   if (number == 2) OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
   set_up++;
@@ -31,7 +31,7 @@ static void* worker(void* argument) {
   OK(sched_getaffinity(0, sizeof seen, &seen));
   CHECK(CPU_EQUAL(&seen, &mine), "thread %d has %d processors", number, CPU_COUNT(&seen));
   SAME(sched_getscheduler(0), policy);
-  SAME(getpriority(PRIO_PROCESS, (id_t)tid()), number + 1);
+  SAME(getpriority(PRIO_PROCESS, (id_t)tid()), 19 - number);
   SAME(prctl(PR_GET_TIMERSLACK), 60000 + number);
   SAME(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), number == 2);
   return NULL;
