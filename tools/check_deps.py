@@ -26,7 +26,7 @@ ALLOWED = {
     "resource/KIND": ["resource", "base", "task", "tree", "image", "proc"],
     "engine": ["base", "tree", "image", "engine/native"],
     "engine/native": ["engine", "resource", "base", "thread", "task", "tree", "image", "proc", "capsule"],
-    "keeper": ["base", "thread", "proc", "engine", "capsule", "store", "workspace", "image"],
+    "keeper": ["base", "thread", "proc", "task", "engine", "capsule", "store", "workspace", "image"],
     # engine/native: the schema of its records, for `baton image show`.
     "pool/decide": [],
     "pool/wire": ["base", "pool/decide"],

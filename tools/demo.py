@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""./dev demo: programs that outlive their processes, their keeper and their files.
+"""./dev demo: jobs that outlive the machine under them.
 
-Two programs run undisturbed, then under `baton run` with a checkpoint every 2 s. In mid-run keeper and processes are
-SIGKILLed; workspace and keeper's state are removed. Each is resumed from the store alone, in another directory, by a
-new keeper with a new state directory. Results are compared by SHA-256 with those of the undisturbed runs; a line that a
-program writes only when it starts anew must stand in a log outside exactly once.
+Two programs run undisturbed, then as jobs of a pool of three workers, with a checkpoint every 2 s, both on one worker. In
+mid-run everything of that worker (daemon, keepers, processes) is SIGKILLed at once, as a power cut would. The pool finds
+out, hands the jobs over, and they go on on the other workers. Results are fetched and compared by SHA-256 with those of
+the undisturbed runs; a line that a program writes only when it starts anew must stand in a log outside exactly once.
 
 Runs as an ordinary user; started by root, it becomes one that has no name and no rights.
 """
 import argparse
+import glob
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +24,8 @@ INTERVAL_S = 2.0
 UNDISTURBED_S = 10.0  # how long each of the two programs is to run
 POLL_S = 0.01
 ORDINARY_UID = 20260
-KILL_AT = 0.55  # of all steps
+KILL_AT = 0.5  # of all steps
+AGAIN_S = 15.0  # within which jobs run again
 PYTHON = "/usr/bin/python3"
 
 
@@ -35,38 +36,34 @@ class Failure(Exception):
 class Witness:
     """Watches from outside how far a program is: one line of its progress file per step."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, find):
+        self.find = find  # where the file is now
         self.samples = []  # (wall-clock time, steps), only changes
         self.offset = self.steps = 0
 
     def look(self):
         try:
-            with open(self.path, "rb") as file:
+            with open(self.find(), "rb") as file:
                 file.seek(self.offset)
                 data = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, IndexError):
             return
         self.offset += len(data)
         self.steps += data.count(b"\n")
         if self.steps and (not self.samples or self.steps != self.samples[-1][1]):
             self.samples.append((time.time(), self.steps))
 
-    def step_at(self, when):
-        """The last step seen by then."""
-        return max((steps for seen, steps in self.samples if seen <= when), default=0)
-
     def time_of(self, step):
         return min(seen for seen, steps in self.samples if steps >= step)
 
 
 class Job:
+    """One of the two programs."""
+
     def __init__(self, base, name, command, steps, progress):
         self.base, self.name, self.steps, self.progress = base, name, steps, progress
         self.command = [c.replace("BIN", os.path.join(base, "bin")) for c in command]
-        self.store = os.path.join(base, "store")
-        self.checkpoints = {}
-        self.process = self.witness = self.killed_at = None
+        self.process = self.witness = self.number = None
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": base, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
 
     def directory(self, stage):
@@ -78,79 +75,78 @@ class Job:
     def argv(self, stage):
         return self.command + [self.log(stage), str(self.steps)]
 
-    def spawn(self, argv, cwd):
-        with open(os.path.join(self.base, f"{self.name}.output"), "ab") as output:
-            self.process = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                            env=self.environment, start_new_session=True)
-
-    def watch(self, stage):
-        self.witness = Witness(os.path.join(self.directory(stage), self.progress))
-
-    def baton(self, *arguments):
-        return [os.path.join(self.base, "bin", "baton"), *arguments]
-
     def start(self, stage):
         """The program by itself."""
         os.makedirs(self.directory(stage))
-        self.watch(stage)
-        self.spawn(self.argv(stage), self.directory(stage))
+        path = os.path.join(self.directory(stage), self.progress)
+        self.witness = Witness(lambda: path)
+        with open(os.path.join(self.base, f"{self.name}.output"), "ab") as output:
+            self.process = subprocess.Popen(self.argv(stage), cwd=self.directory(stage), stdin=subprocess.DEVNULL, stdout=output,
+                                            stderr=output, env=self.environment, start_new_session=True)
 
-    def start_first(self):
-        os.makedirs(self.directory("first"))
-        self.watch("first")
-        self.spawn(self.baton("--state-dir", self.directory("state1"), "run", "--name", self.name, "--every", f"{INTERVAL_S:g}s",
-                              "--store", self.store, "--", *self.argv("baton")), self.directory("first"))
+    def watch_attempt(self, pool, epoch):
+        pattern = os.path.join(pool.state, "pool", "w*", "worker", "units", f"{self.number}.{epoch}", "own", "work", self.progress)
+        self.witness = Witness(lambda: glob.glob(pattern)[0])
 
-    def start_second(self):
-        os.makedirs(self.directory("second"))
-        self.watch("second")
-        self.resumed_at = time.time()
-        self.spawn(self.baton("--state-dir", self.directory("state2"), "run", "--resume", self.name, "--store", self.store,
-                              "--workdir", self.directory("second")), self.base)
+    def shown(self, pool):
+        return json.loads(pool.baton("show", str(self.number), "-o", "json"))
 
-    def note_checkpoints(self, stage):
-        """Asks the keeper what it has saved; it keeps its record of the last one only."""
-        run = subprocess.run(self.baton("--state-dir", self.directory(stage), "show", self.name, "-o", "json"),
-                             env=self.environment, capture_output=True, check=False)
-        if run.returncode == 0:
-            note = json.loads(run.stdout).get("last_checkpoint")
-            if note:
-                self.checkpoints[note["number"]] = note
 
-    def kill_all(self):
-        """SIGKILL to keeper and processes at once; afterwards none of them is left."""
-        pids = descendants(self.process.pid)
-        self.killed_at = time.time()
+class Pool:
+    """`baton pool up`."""
+
+    def __init__(self, base, environment):
+        self.program, self.state, self.environment = os.path.join(base, "bin", "baton"), os.path.join(base, "state"), environment
+        self.base = base
+
+    def baton(self, *words):
+        run = subprocess.run([self.program, "--state-dir", self.state, *words], env=self.environment, cwd=self.base,
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if run.returncode != 0:
+            raise Failure(f"baton {' '.join(words)}: {run.stderr.strip()}")
+        return run.stdout
+
+    def submit(self, job):
+        """With the program's own environment."""
+        job.number = int(self.baton("submit", "--name", job.name, "--every", f"{INTERVAL_S:g}s", "--", *job.argv("pool")))
+        job.watch_attempt(self, 1)
+
+    def processes(self, worker):
+        """Everything of one worker: daemon, keepers, and all below them."""
+        here = os.path.join(self.state, "pool", worker)
+        roots = []
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(path, "rb") as file:
+                    words = file.read().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if any(word == here or word.startswith(here + "/") for word in words):
+                roots.append(int(path.split("/")[2]))
+        return descendants(roots)
+
+    def kill(self, worker):
+        """SIGKILL to all of it at once; afterwards none of it is left."""
+        pids = self.processes(worker)
+        when = time.time()
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self.process.wait()
         for pid in pids:
-            wait_until(lambda pid=pid: not os.path.exists(f"/proc/{pid}") or zombie(pid), 10, f"the end of process {pid}")
-
-    def destroy(self):
-        """All of it killed in mid-run, and its files and the keeper's removed."""
-        self.kill_all()
-        self.witness.look()
-        self.first = self.witness
-        shutil.rmtree(self.directory("first"))
-        shutil.rmtree(self.directory("state1"))
-
-    def output(self):
-        with open(os.path.join(self.base, f"{self.name}.output"), encoding="utf-8", errors="replace") as file:
-            return file.read()
+            wait_until(lambda pid=pid: zombie(pid), 10, f"the end of process {pid}")
+        return when, len(pids)
 
 
-def descendants(root):
-    """The process and everything below it, parents first."""
-    found = [root]
+def descendants(roots):
+    """The processes and everything below them, parents first, each once."""
+    found = list(dict.fromkeys(roots))
     for pid in found:
         try:
             for thread in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
-                    found += [int(word) for word in file.read().split()]
+                    found += [int(word) for word in file.read().split() if int(word) not in found]
         except (FileNotFoundError, ProcessLookupError):
             pass
     return found
@@ -166,10 +162,11 @@ def zombie(pid):
 
 def wait_until(condition, seconds, what):
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (result := condition()):
         if time.monotonic() > deadline:
             raise Failure(f"waited {seconds:g} s in vain for {what}")
         time.sleep(POLL_S)
+    return result
 
 
 def digest(job, stage):
@@ -187,8 +184,7 @@ def wait_for_ends(jobs, seconds, what):
     """Runs all to their end, watching how far they are."""
     def ended():
         for job in jobs:
-            if job.witness:
-                job.witness.look()
+            job.witness.look()
         return all(job.process.poll() is not None for job in jobs)
 
     wait_until(ended, seconds, what)
@@ -206,88 +202,109 @@ def measure(jobs, seconds):
         (first, done), (last, all_done) = job.witness.samples[0], job.witness.samples[-1]
         rate = (all_done - done) / (last - first) if last > first else job.steps
         job.steps = max(job.steps, int(rate * seconds))
-        job.witness = None
 
 
-def run_until_killed(jobs):
-    waiting, next_note = list(jobs), 0.0
-    deadline = time.monotonic() + 120
-    while waiting:
-        for job in list(waiting):
-            job.witness.look()
-            if job.process.poll() is not None:
-                raise Failure(f"{job.name}: ended by itself with {job.process.returncode} before it was to be killed")
-            if job.witness.steps >= KILL_AT * job.steps and job.checkpoints:
-                job.destroy()
-                waiting.remove(job)
-        if time.monotonic() > next_note:
-            for job in waiting:
-                job.note_checkpoints("state1")
-            next_note = time.monotonic() + 0.25
-        if time.monotonic() > deadline:
-            raise Failure("no checkpoint within 120 s: " + ", ".join(job.name for job in waiting))
-        time.sleep(POLL_S)
-
-
-def resume(jobs):
+def start_pool(pool, jobs):
+    """Both jobs on worker w1: the others take none until both run."""
+    pool.baton("pool", "up", "--workers", "3", "--cpus", "2", "--memory", "4G")
+    for worker in ("w2", "w3"):
+        pool.baton("drain", worker)
     for job in jobs:
-        job.start_second()
-    left, deadline = list(jobs), time.monotonic() + 60
-    while left:
-        for job in list(left):
+        pool.submit(job)
+    for job in jobs:
+        wait_until(lambda job=job: job.shown(pool)["worker"] == "w1" and job.shown(pool)["state"] == "running", 30, f"{job.name} to run")
+    for worker in ("w2", "w3"):
+        pool.baton("drain", worker, "--undo")
+
+
+def run_until_killed(pool, jobs):
+    """Until both are half-way and saved; when w1 was killed, and how many processes that were."""
+    def half_way():
+        for job in jobs:
             job.witness.look()
-            if len(job.witness.samples) > 1 or job.process.poll() is not None:
-                job.note_checkpoints("state2")
-                left.remove(job)
-        if time.monotonic() > deadline:
-            raise Failure("not resumed within 60 s: " + ", ".join(job.name for job in left))
-        time.sleep(POLL_S)
-    wait_for_ends(jobs, 120, "the resumed run")
+            if job.witness.steps >= job.steps:
+                raise Failure(f"{job.name}: it was too fast to be killed")
+        return all(job.witness.steps >= KILL_AT * job.steps for job in jobs)
+
+    wait_until(half_way, 60, "both jobs to be half-way")
+    wait_until(lambda: half_way() and all(job.shown(pool)["checkpoints"] for job in jobs), 60, "a checkpoint of both")
+    killed = pool.kill("w1")
+    for job in jobs:
+        job.witness.look()
+        job.first = job.witness
+    return killed
 
 
-def judge(job):
+def run_on(pool, jobs):
+    """Both run again, elsewhere, and to their end."""
+    for job in jobs:
+        job.watch_attempt(pool, 2)
+
+    def look():
+        for job in jobs:
+            job.witness.look()
+        return all(len(job.witness.samples) > 1 for job in jobs)
+
+    wait_until(look, 60, "both jobs to run again")
+    waiting = [subprocess.Popen([pool.program, "--state-dir", pool.state, "wait", str(job.number)], env=pool.environment) for job in jobs]
+
+    def ended():
+        look()
+        return all(process.poll() is not None for process in waiting)
+
+    wait_until(ended, 120, "the ends of both jobs")
+    os.makedirs(os.path.join(pool.base, "result"))
+    for job, process in zip(jobs, waiting):
+        if process.returncode != 0:
+            raise Failure(f"{job.name}: exit code {process.returncode}")
+        pool.baton("fetch", str(job.number), job.directory("result"))
+
+
+def judge(job, pool, killed_at):
     """Checks everything that must hold, and returns what the timeline shows."""
-    resumed = re.findall(r"resumed from checkpoint (\d+)", job.output())
-    if not resumed:
-        raise Failure(f"{job.name}: nothing says that it was resumed")
-    number = int(resumed[-1])
-    note = job.checkpoints.get(number)
-    if not note:
-        raise Failure(f"{job.name}: resumed from checkpoint {number}, which nobody announced")
-    saved = job.first.step_at(note["taken_ms"] / 1000 - POLL_S)
+    shown = job.shown(pool)
+    attempts = shown["attempts"]
+    if [a["state"] for a in attempts] != ["lost", "ended"]:
+        raise Failure(f"{job.name}: {attempts}")
     step = job.witness.samples[0][1]
-    lost_s = job.killed_at - job.first.time_of(min(step, job.first.steps))
-    with open(job.log("baton"), encoding="ascii") as file:
+    again_at = next(seen for seen, steps in job.witness.samples if steps > step)
+    lost_s = killed_at - job.first.time_of(min(step, job.first.steps))
+    with open(job.log("pool"), encoding="ascii") as file:
         starts = file.read().count("start")
     checks = [(starts == 1, f"it started {starts} times"),
-              (saved > 0, "no step had been done at the checkpoint"),
-              (step >= saved, f"resumed at step {step}, saved at {saved}"),
-              (lost_s <= INTERVAL_S + 1, f"{lost_s:.1f} s of work are done again, with a checkpoint every {INTERVAL_S:g} s"),
-              (digest(job, "plain") == digest(job, "second"), "the results differ from the undisturbed run's")]
+              (attempts[1]["worker"] != "w1", "it is where it was"),
+              (again_at - killed_at <= AGAIN_S, f"it ran again {again_at - killed_at:.1f} s after the kill"),
+              (lost_s <= INTERVAL_S + 2, f"{lost_s:.1f} s of work are done again, with a checkpoint every {INTERVAL_S:g} s"),
+              (digest(job, "plain") == digest(job, "result"), "the result differs from the undisturbed run's")]
     for good, what in checks:
         if not good:
             raise Failure(f"{job.name}: {what}")
-    return number, step, lost_s
+    return shown, step, again_at, lost_s
 
 
-def show(job, number, step, lost_s):
+def show(job, shown, killed, step, again_at, lost_s):
+    killed_at, processes = killed
     origin = job.first.samples[0][0]
+    first, second = shown["attempts"]
+    line = lambda when, text: print(f"  {when - origin:6.2f} s  {text}")  # noqa: E731
     print(f"\n{job.name}: {job.steps} steps")
-    for key, note in sorted(job.checkpoints.items()):
-        taken = note["taken_ms"] / 1000
-        if taken < job.killed_at:
-            print(f"  {taken - origin:6.2f} s  checkpoint {key}: paused {note['pause_us'] / 1000:.1f} ms, "
-                  f"{note['bytes'] / 2**20:.1f} MiB, {note['threads']} threads")
-    print(f"  {job.killed_at - origin:6.2f} s  everything killed at step {job.first.steps}, files and state removed")
-    print(f"  {job.resumed_at - origin:6.2f} s  new keeper, other directory, only the store")
-    print(f"  {job.witness.samples[0][0] - origin:6.2f} s  goes on at step {step} of checkpoint {number}: resumed in "
-          f"{job.witness.samples[1][0] - job.resumed_at:.2f} s; lost {job.first.steps - step} steps ({lost_s:.2f} s)")
-    print(f"  {job.witness.samples[-1][0] - origin:6.2f} s  done; started once; SHA-256 {digest(job, 'second')[:16]}, as undisturbed")
+    for checkpoint in shown["checkpoints"]:
+        if checkpoint["checkpoint"].startswith("1."):
+            line(checkpoint["created_ms"] / 1000, f"checkpoint {checkpoint['checkpoint']} on w1: paused {checkpoint['pause_ms']} ms, "
+                 f"{checkpoint['bytes'] / 2**20:.1f} MiB")
+    line(killed_at, f"all of w1 killed at step {job.first.steps} ({processes} processes: daemon, keepers, programs)")
+    line(first["changed_ms"] / 1000, f"detected: w1 was silent until its lease was surely over ({first['changed_ms'] / 1000 - killed_at:.1f} s)")
+    line(second["created_ms"] / 1000, f"handed over to {second['worker']}")
+    line(again_at, f"goes on at step {step} of checkpoint {second['resumed_from']}: fetched in {second['fetch_ms']} ms, restored in "
+         f"{second['restore_ms']} ms; lost {job.first.steps - step} steps ({lost_s:.2f} s)")
+    print(f"            runs again {again_at - killed_at:.1f} s after the kill")
+    line(job.witness.samples[-1][0], f"done; started once; SHA-256 {digest(job, 'result')[:16]}, as undisturbed")
 
 
 def play(base, speed):
     jobs = [Job(base, "nbody", [PYTHON, "BIN/nbody.py"], 20, "energies"),
             Job(base, "threads", ["BIN/threads"], 100, "sums")]
+    pool = Pool(base, jobs[0].environment)
     began = time.monotonic()
     try:
         measure(jobs, UNDISTURBED_S * speed)
@@ -295,23 +312,24 @@ def play(base, speed):
         for job in jobs:
             job.start("plain")
         wait_for_ends(jobs, 120, "the undisturbed run")
-        print("runs under baton, to be killed half-way ...", flush=True)
+        print("the same as jobs of a pool of three workers, both on w1 ...", flush=True)
+        start_pool(pool, jobs)
+        killed = run_until_killed(pool, jobs)
+        print("all of w1 killed ...", flush=True)
+        run_on(pool, jobs)
         for job in jobs:
-            job.start_first()
-        run_until_killed(jobs)
-        print("resumed runs ...", flush=True)
-        resume(jobs)
-        for job in jobs:
-            show(job, *judge(job))
+            shown, *rest = judge(job, pool, killed[0])
+            show(job, shown, killed, *rest)
     except Failure as failure:
-        for job in jobs:
-            print(f"--- output of {job.name}\n" + job.output()[-2000:], file=sys.stderr)
         print(f"demo: FAILED: {failure}", file=sys.stderr)
         return 1
     finally:
         for job in jobs:
             if job.process and job.process.poll() is None:
-                job.kill_all()
+                job.process.kill()
+                job.process.wait()
+        subprocess.run([pool.program, "--state-dir", pool.state, "pool", "down"], env=pool.environment, check=False, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
     print(f"\ndemo: all results are right ({time.monotonic() - began:.0f} s)")
     return 0
 

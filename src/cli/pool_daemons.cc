@@ -34,6 +34,7 @@ struct DaemonFlags {
   std::string name;
   double cpus = 0;
   std::string memory;
+  std::string frozen_max;
   std::string unit;
   int renewal = -1;
 };
@@ -85,13 +86,18 @@ Result<int> Worker(const DaemonFlags& flags, const GlobalOptions& globals) {
   BATON_TRY(const std::string state_dir, AbsolutePath(paths.state_dir()));
   BATON_TRY(const std::string store, AbsolutePath(flags.store));
   BATON_TRY(const pool::Capacity capacity, CapacityOf(flags));
+  pool::Span frozen_max{0};
+  if (!flags.frozen_max.empty()) {
+    BATON_TRY(frozen_max, ParseDuration(flags.frozen_max));
+  }
   BATON_TRY(const UniqueFd signals, EndSignals());
   BATON_TRY(const auto worker, PoolWorker::Open({.directory = state_dir + "/worker",
                                                  .name = flags.name.empty() ? HostName() : flags.name,
                                                  .store_dir = store,
                                                  .controller = flags.controller,
                                                  .token_file = flags.token_file,
-                                                 .capacity = capacity}));
+                                                 .capacity = capacity,
+                                                 .frozen_max = frozen_max}));
   BATON_CHECKED(worker->Run(signals.get()));
   return 0;
 }
@@ -123,6 +129,10 @@ void AddPoolDaemonCommands(const CommandLineParser& parser) {
       ->type_name("ADDRESS");
   controller->add_option("--store", flags->store, "The directory for checkpoints, which all workers reach")
       ->type_name("DIR");
+  controller->footer(R"(
+Whoever reaches the address may give jobs. So it is a UNIX socket that is the
+user's alone, or one of this machine's own addresses with a token, which the
+controller writes to STATE/controller/token.)");
   controller->callback([flags, globals = parser.globals, chosen = parser.chosen] {
     *chosen = [flags, globals] { return Controller(*flags, *globals); };
   });
@@ -135,6 +145,14 @@ void AddPoolDaemonCommands(const CommandLineParser& parser) {
   worker->add_option("--name", flags->name, "Name of the worker (default: the host's)")->type_name("NAME");
   worker->add_option("--cpus", flags->cpus, "Processors for jobs (default: all)")->type_name("N");
   worker->add_option("--memory", flags->memory, "Memory for jobs (default: all)")->type_name("SIZE");
+  worker
+      ->add_option("--frozen-max", flags->frozen_max,
+                   "A job that stood still without a lease for so long is given up (default: 24h)")
+      ->type_name("TIME");
+  worker->footer(R"(
+Jobs run as who runs the worker; those of root's worker as who submitted them,
+never as root. Ending the worker does not end its jobs: they go on, and it finds
+them again when it is started again.)");
   worker->callback([flags, globals = parser.globals, chosen = parser.chosen] {
     *chosen = [flags, globals] { return Worker(*flags, *globals); };
   });

@@ -27,10 +27,10 @@ class LogReader {
   // Goes over to the newest attempt, up to `newest`, that has begun to write.
   Result<> TurnTo(uint64_t newest) {
     for (uint64_t epoch = newest; epoch > epoch_; --epoch) {
-      auto bytes = ReadFile(store_.log_from({.job = job_, .epoch = epoch}));
+      auto bytes = ReadFile(store_.attempt_start({.job = job_, .epoch = epoch}));
       if (!bytes && bytes.error().code() == ErrorCode::kNotFound) continue;
       if (!bytes) return bytes.Fail();
-      pb::LogStart from;
+      pb::AttemptStart from;
       if (!from.ParseFromString(*bytes))
         return MakeError(ErrorCode::kCorrupt, "the log of attempt {} is damaged", epoch);
       return Take(epoch, from);
@@ -56,7 +56,7 @@ class LogReader {
   std::string path() const { return epoch_ == 0 ? "" : store_.log({.job = job_, .epoch = epoch_}); }
 
  private:
-  Result<> Take(uint64_t epoch, const pb::LogStart& from) {
+  Result<> Take(uint64_t epoch, const pb::AttemptStart& from) {
     BATON_TRY(file_, OpenFile(store_.log({.job = job_, .epoch = epoch}), O_RDONLY));
     epoch_ = epoch;
     if (offset_ <= from.bytes()) return {};

@@ -1,9 +1,13 @@
 #include "cli/pool_text.h"
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 
+#include "base/file.h"
 #include "cli/run_json.h"
 #include "pool/keeper/unit_files.pb.h"
+#include "pool/wire/pool_store.h"
 
 namespace baton {
 namespace {
@@ -46,12 +50,24 @@ uint64_t FrozenMs(const pb::ShowJobReply& shown) {
   return frozen_ms;
 }
 
-nlohmann::json AttemptJson(const pb::AttemptInfo& attempt) {
+// How it began, as long as the store has it.
+std::optional<pb::AttemptStart> StartOf(const pb::ShowJobReply& shown, const pb::AttemptInfo& attempt) {
+  const auto bytes =
+      ReadFile(PoolStore(shown.store_dir()).attempt_start({.job = shown.job().id(), .epoch = attempt.epoch()}));
+  pb::AttemptStart start;
+  if (!bytes || !start.ParseFromString(*bytes)) return std::nullopt;
+  return start;
+}
+
+nlohmann::json AttemptJson(const pb::ShowJobReply& shown, const pb::AttemptInfo& attempt) {
+  const auto start = StartOf(shown, attempt);
   return {{"epoch", attempt.epoch()},
           {"worker", attempt.worker()},
           {"state", attempt.state()},
           {"detail", OrNull(!attempt.detail().empty(), attempt.detail())},
           {"resumed_from", OrNull(attempt.has_resumed_from(), CheckpointName(attempt.resumed_from()))},
+          {"fetch_ms", OrNull(start.has_value(), start ? start->fetch_ms() : 0)},
+          {"restore_ms", OrNull(start.has_value(), start ? start->restore_ms() : 0)},
           {"frozen_ms", attempt.frozen_ms()},
           {"created_ms", attempt.created_ms()},
           {"changed_ms", attempt.changed_ms()}};
@@ -139,7 +155,7 @@ nlohmann::json JobJson(const pb::ShowJobReply& shown) {
   json["frozen_ms"] = FrozenMs(shown);
   json["result"] = OrNull(!shown.job().result().empty(), shown.job().result());
   json["attempts"] = nlohmann::json::array();
-  for (const auto& attempt : shown.attempts()) json["attempts"].push_back(AttemptJson(attempt));
+  for (const auto& attempt : shown.attempts()) json["attempts"].push_back(AttemptJson(shown, attempt));
   json["checkpoints"] = nlohmann::json::array();
   for (const auto& checkpoint : shown.checkpoints()) json["checkpoints"].push_back(CheckpointJson(checkpoint));
   json["history"] = nlohmann::json::array();

@@ -30,12 +30,12 @@ void Remove(const fs::path& path) {
   if (error) BATON_LOG(kWarn, "{} is left: {}", path.string(), error.message());
 }
 
-// "1.2.from" and "1.2.partial" belong to unit 1.2.
+// "1.2.start" and "1.2.partial" belong to unit 1.2.
 std::optional<pool::UnitKey> UnitOf(const fs::path& path, std::string_view prefix) {
   std::string name = path.filename().string();
   if (!name.starts_with(prefix)) return std::nullopt;
   name.erase(0, prefix.size());
-  for (const std::string_view ending : {".from", ".partial", ".removing"}) {
+  for (const std::string_view ending : {".start", ".partial", ".removing"}) {
     if (name.ends_with(ending)) name.resize(name.size() - ending.size());
   }
   return ParseUnitName(name);

@@ -233,6 +233,7 @@ Result<JobEnd> ResumeJob(const RunRequest& request) {
   }
   pb::RunRecord record = NextRecord(request, known, found->saved, store_dir);
   BATON_TRY(CheckpointBase base, BringBackFiles(request.paths, record, found->saved));
+  if (request.companion != nullptr) request.companion->OnFetched();
   return GoOn(request, {.run = std::move(run_lock), .store = std::move(found->lock)}, std::move(record),
               std::move(found->saved), std::move(base));
 }

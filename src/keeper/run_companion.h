@@ -28,6 +28,8 @@ class RunCompanion {
   RunCompanion& operator=(const RunCompanion&) = delete;
   virtual ~RunCompanion() = default;
 
+  // At a resume: the checkpoint was read, and the files are back.
+  virtual void OnFetched() = 0;
   // Everything is made and nothing of the job runs yet. Returns when it may; runs the keeper's loop meanwhile. An error
   // ends the attempt. `from`: as in the request.
   virtual Result<> AwaitStart(Keeper& keeper, const std::optional<ResumePoint>& from) = 0;

@@ -16,10 +16,10 @@
 #include "keeper/checkpoint_record.h"
 #include "keeper/log_archive.h"
 #include "keeper/process_id.h"
+#include "keeper/processes_below.h"
 #include "keeper/stop_and_capture.h"
 #include "keeper/tree_checkpoint.h"
 #include "keeper/workspace_plan.h"
-#include "proc/process_files.h"
 #include "thread/signals_blocked.h"
 #include "workspace/host_files.h"
 
@@ -67,21 +67,6 @@ std::vector<ExternalFd> StandardStreams(const JobLog& log) {
   const bool file = fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode);
   if (!file) streams.push_back({"stdin", STDIN_FILENO});
   return streams;
-}
-
-// The processes below init, as we see them.
-std::set<int> ProcessesBelow(pid_t init) {
-  std::set<int> found;
-  std::vector<pid_t> to_visit{init};
-  while (!to_visit.empty()) {
-    const auto children = ListChildren(to_visit.back());
-    to_visit.pop_back();
-    if (!children) continue;  // it ended meanwhile
-    for (const pid_t child : *children) {
-      if (found.insert(child).second) to_visit.push_back(child);
-    }
-  }
-  return found;
 }
 
 }  // namespace
@@ -187,6 +172,7 @@ Result<> StoreCheckpointer::Pause(Current& current) {
   if (captured) captured = NoteCaptured(current);
   // It may have taken longer than the job was still allowed to run.
   current.stands_still = captured && (current.after == After::kHold || (companion != nullptr && !companion->MayRun()));
+  if (current.stands_still) DieWithTracer(keeper_->capsule().init_pid());
   if (captured && !current.stands_still) captured = capture->Resume();
   // By the thread that stopped the job; and the job must not wait for anybody to notice.
   if (!captured) capture.reset();

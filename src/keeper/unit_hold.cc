@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "keeper/processes_below.h"
 #include "thread/signals_blocked.h"
 
 namespace baton {
@@ -52,7 +53,9 @@ void UnitHold::Hold(pid_t init_pid) {
     BATON_TRY(const auto engine, MakeEngine("native"));
     BATON_TRY(capture,
               engine->BeginCapture({.scope = CaptureRequest::Scope::kCapsule, .pid = init_pid, .externals = {}}));
-    return StopAll(*capture);
+    BATON_CHECKED(StopAll(*capture));
+    DieWithTracer(init_pid);
+    return {};
   };
   outcome_.set_value(hold());
   eventfd_write(event_.get(), 1);

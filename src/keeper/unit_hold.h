@@ -1,6 +1,5 @@
 // UnitHold: makes a unit stand still, invisibly to it, and lets it go on: without a checkpoint, for as long as need be.
-// A thread of its own seizes all processes and keeps them until it is told to let go; if it dies, the kernel lets them
-// go.
+// A thread of its own seizes all processes and keeps them until it is told to let go; if it dies, they die.
 //
 // Thread-safety: one thread uses it. Errors: as UnitCapture::Stop; kTaskGone if the unit ended meanwhile.
 #pragma once

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 #include "keeper/run_record.h"
 #include "pool/wire/convert.h"
 #include "pool/wire/packet.h"
+#include "proc/status.h"
 #include "worker/launch_keeper.h"
 #include "worker/worker_identity.pb.h"
 
@@ -43,6 +45,17 @@ Result<UniqueFd> TakeLock(const std::string& path) {
   }
   if (locked != 0) return ErrnoError(error, "lock {}", path);
   return file;
+}
+
+// Keepers that are other users' have to reach what is theirs; nobody may look around.
+Result<> LetThrough(const std::string& directory) {
+  const std::string state_dir = std::filesystem::path(directory).parent_path();
+  for (const std::string& path : {state_dir, directory, directory + "/units", directory + "/keepers"}) {
+    constexpr mode_t kOnlyThrough = 0711;
+    const int opened = chmod(path.c_str(), kOnlyThrough);
+    if (const int error = errno; opened != 0) return ErrnoError(error, "open {} for going through", path);
+  }
+  return {};
 }
 
 // One start more than the last time.
@@ -100,13 +113,19 @@ std::optional<UniqueFd> LivingKeeper(const UnitFiles& files, const std::string& 
   return OpenProcess(keeper->pid(), keeper->start_time());
 }
 
-// The capsule's init of a unit, if it lives.
-std::optional<UniqueFd> LivingInit(const UnitFiles& files, const UnitKey& unit, const std::string& boot_id) {
+// The capsule's init of a unit, if it lives. Its record is the user's: what is another's process is not taken for it.
+std::optional<UniqueFd> LivingInit(const UnitFiles& files, const UnitKey& unit, const std::string& boot_id,
+                                   uid_t user) {
   const auto paths = StatePaths::Find(files.state_dir());
   if (!paths) return std::nullopt;
   const auto record = LoadRunRecord(*paths, UnitName(unit));
   if (!record || record->boot_id() != boot_id) return std::nullopt;
-  return OpenProcess(record->init_pid(), record->init_start_time());
+  auto process = OpenProcess(record->init_pid(), record->init_start_time());
+  if (!process || user == geteuid()) return process;
+  const auto text = ReadFile(fmt::format("/proc/{}/status", record->init_pid()));
+  const auto status = text ? ParseStatus(*text) : Result<ProcStatus>(std::unexpected(text.error()));
+  if (!status || status->uid[0] != user) return std::nullopt;
+  return process;
 }
 
 Result<UniqueFd> NewTimer() {
@@ -117,11 +136,10 @@ Result<UniqueFd> NewTimer() {
 
 }  // namespace
 
-PoolWorker::PoolWorker(WorkerOptions options, UniqueFd lock, UniqueFd listener, UniqueFd timer, pool::WorkerState state,
+PoolWorker::PoolWorker(WorkerOptions options, UniqueFd lock, UniqueFd timer, pool::WorkerState state,
                        std::unique_ptr<ReportSender> sender)
     : options_(std::move(options)),
       lock_(std::move(lock)),
-      listener_(std::move(listener)),
       timer_(std::move(timer)),
       state_(std::move(state)),
       sender_(std::move(sender)) {}
@@ -130,6 +148,8 @@ PoolWorker::~PoolWorker() = default;
 
 Result<std::unique_ptr<PoolWorker>> PoolWorker::Open(const WorkerOptions& options) {
   BATON_CHECKED(MakeDirectories(options.directory + "/units"));
+  BATON_CHECKED(MakeDirectories(options.directory + "/keepers"));
+  if (geteuid() == 0) BATON_CHECKED(LetThrough(options.directory));
   BATON_TRY(UniqueFd lock, TakeLock(options.directory + "/lock"));
   BATON_TRY(const pb::WorkerIdentityRecord identity, NextIdentity(options));
   BATON_TRY(const std::string boot_id, BootId());
@@ -140,7 +160,6 @@ Result<std::unique_ptr<PoolWorker>> PoolWorker::Open(const WorkerOptions& option
     BATON_TRY(token, ReadToken(options.token_file));
   }
   BATON_TRY(auto sender, ReportSender::Create(RpcClient::Create(endpoint, token)));
-  BATON_TRY(UniqueFd listener, ListenForKeepers(options.directory + "/keepers.sock"));
   BATON_TRY(UniqueFd timer, NewTimer());
   // All units are taken for alive here; those that are not are found out right below.
   std::vector<pool::KeeperReport> known;
@@ -148,11 +167,16 @@ Result<std::unique_ptr<PoolWorker>> PoolWorker::Open(const WorkerOptions& option
   auto state = pool::MakeWorker(
       {.id = identity.name(), .incarnation = identity.incarnation(), .boot_id = boot_id, .capacity = options.capacity},
       {}, known, BootNow());
-  std::unique_ptr<PoolWorker> worker(new PoolWorker(options, std::move(lock), std::move(listener), std::move(timer),
-                                                    std::move(state), std::move(sender)));
+  std::unique_ptr<PoolWorker> worker(
+      new PoolWorker(options, std::move(lock), std::move(timer), std::move(state), std::move(sender)));
   worker->pool_id_ = identity.pool_id();
+  BATON_CHECKED(worker->ListenFor(geteuid()));
   for (const UnitKey& unit : units) {
     pid_t pid = 0;
+    if (const auto keeper = worker->FilesOf(unit).LoadKeeper(); keeper && keeper->has_user()) {
+      worker->users_[unit] = keeper->user();
+      BATON_CHECKED(worker->ListenFor(keeper->user()));
+    }
     const auto keeper = LivingKeeper(worker->FilesOf(unit), boot_id, &pid);
     BATON_CHECKED(keeper ? worker->WatchKeeper(unit, pid) : worker->OnKeeperGone(unit));
   }
@@ -165,7 +189,6 @@ Result<> PoolWorker::Run(int stop_fd) {
     stop = true;
     return {};
   });
-  loop_.Watch(listener_.get(), POLLIN, [this](short) { return Accept(); });
   loop_.Watch(sender_->event_fd(), POLLIN, [this](short) { return OnAnswer(); });
   loop_.Watch(timer_.get(), POLLIN, [this](short) -> Result<> {
     uint64_t expirations = 0;
@@ -246,16 +269,33 @@ Result<> PoolWorker::Start(const pool::StartUnit& start) {
   record.set_granted_until_ms(static_cast<uint64_t>(start.granted_until.count()));
   record.set_boot_id(state_.boot_id);
   record.set_worker(state_.id);
-  record.set_worker_socket(options_.directory + "/keepers.sock");
   record.set_controller(options_.controller);
   record.set_token_file(options_.token_file);
   record.set_pool_id(pool_id_);
   record.set_incarnation(state_.incarnation);
   record.set_store_dir(options_.store_dir);
+  record.set_frozen_max_ms(static_cast<uint64_t>(options_.frozen_max.count()));
   const auto readable = ReadJob(start.order.spec, &record);
+  if (record.has_user()) users_[unit] = record.user();
+  BATON_TRY(*record.mutable_worker_socket(), ListenFor(UserOf(unit)));
   BATON_CHECKED(FilesOf(unit).SaveStart(record));
   if (!readable) return On(pool::UnitNotStarted{.unit = unit, .why = readable.error().ToString()});
   return Launch(unit);
+}
+
+uid_t PoolWorker::UserOf(const UnitKey& unit) const {
+  const auto user = users_.find(unit);
+  return user == users_.end() ? geteuid() : user->second;
+}
+
+Result<std::string> PoolWorker::ListenFor(uid_t user) {
+  std::string path = options_.directory + "/keepers.sock";
+  if (user != geteuid()) path = fmt::format("{}/keepers/{}.sock", options_.directory, user);
+  if (listeners_.contains(user)) return path;
+  BATON_TRY(UniqueFd listener, ListenForKeepers(path, user));
+  loop_.Watch(listener.get(), POLLIN, [this, user](short) { return Accept(user); });
+  listeners_.emplace(user, std::move(listener));
+  return path;
 }
 
 Result<> PoolWorker::Launch(const UnitKey& unit) {
@@ -278,7 +318,7 @@ Result<> PoolWorker::OnKeeperGone(const UnitKey& unit) {
   Watched& watched = watched_[unit];
   if (watched.process) loop_.Unwatch(watched.process->get());
   watched.process.reset();
-  auto init = LivingInit(FilesOf(unit), unit, state_.boot_id);
+  auto init = LivingInit(FilesOf(unit), unit, state_.boot_id, UserOf(unit));
   if (!init) return ConcludeUnit(unit);
   watched.process = std::move(init);
   loop_.Watch(watched.process->get(), POLLIN, [this, unit](short) { return OnKeeperGone(unit); });
@@ -314,6 +354,7 @@ Result<> PoolWorker::Instruct(const pool::Instruction& instruction) {
 }
 
 Result<> PoolWorker::Forget(const UnitKey& unit) {
+  users_.erase(unit);
   std::error_code error;
   std::filesystem::remove_all(FilesOf(unit).directory(), error);
   if (error) BATON_LOG(kWarn, "{} is left: {}", FilesOf(unit).directory(), error.message());
@@ -328,11 +369,11 @@ void PoolWorker::SendTo(const UnitKey& unit, const pb::ToKeeper& message) {
   }
 }
 
-Result<> PoolWorker::Accept() {
-  BATON_TRY(auto accepted, AcceptKeeper(listener_.get()));
+Result<> PoolWorker::Accept(uid_t user) {
+  BATON_TRY(auto accepted, AcceptKeeper(listeners_.at(user).get(), user));
   if (!accepted) return {};
   const int fd = accepted->get();
-  connections_.insert_or_assign(fd, Connection{.fd = std::move(*accepted), .unit = {}});
+  connections_.insert_or_assign(fd, Connection{.fd = std::move(*accepted), .user = user, .unit = {}});
   loop_.Watch(fd, POLLIN, [this, fd](short) { return OnConnection(fd); });
   return {};
 }
@@ -352,7 +393,12 @@ Result<> PoolWorker::OnConnection(int fd) {
 
 Result<> PoolWorker::OnMessage(Connection& connection, const pb::FromKeeper& message) {
   if (message.has_hello()) {
-    connection.unit = KeyOf(message.hello().unit());
+    const UnitKey unit = KeyOf(message.hello().unit());
+    if (UserOf(unit) != connection.user) {
+      BATON_LOG(kWarn, "unit {} is not user {}'s", UnitName(unit), connection.user);
+      return {};
+    }
+    connection.unit = unit;
     connected_[*connection.unit] = connection.fd.get();
     return {};
   }

@@ -4,7 +4,8 @@
 //     lock                     held (flock) for as long as a daemon uses the rest
 //     identity                 name, incarnation and pool (WorkerIdentityRecord)
 //     keepers.sock             where keepers connect
-//     units/JOB.EPOCH/         pool/keeper/unit_files.h
+//     keepers/UID.sock         where those of another user do, if we are root
+//     (docs/decisions/0009-keeper-asks-itself.md) units/JOB.EPOCH/         pool/keeper/unit_files.h
 //
 // Keepers are no children that end with it: they go on when the daemon is gone, and it finds them again by their files
 // and when they connect.
@@ -35,6 +36,7 @@ struct WorkerOptions {
   std::string controller;  // an Endpoint
   std::string token_file;
   pool::Capacity capacity;
+  pool::Span frozen_max{0};  // of its units (pool/decide/terms.h); 0: the usual time
 };
 
 class PoolWorker {
@@ -55,10 +57,11 @@ class PoolWorker {
   };
   struct Connection {
     UniqueFd fd;
+    uid_t user;
     std::optional<pool::UnitKey> unit;  // known from its hello on
   };
 
-  PoolWorker(WorkerOptions options, UniqueFd lock, UniqueFd listener, UniqueFd timer, pool::WorkerState state,
+  PoolWorker(WorkerOptions options, UniqueFd lock, UniqueFd timer, pool::WorkerState state,
              std::unique_ptr<ReportSender> sender);
 
   Result<> On(const pool::WorkerEvent& event);
@@ -72,7 +75,11 @@ class PoolWorker {
   Result<> WatchKeeper(const pool::UnitKey& unit, pid_t pid);
   Result<> OnKeeperGone(const pool::UnitKey& unit);
   Result<> ConcludeUnit(const pool::UnitKey& unit);
-  Result<> Accept();
+  // Where keepers of that user connect.
+  Result<std::string> ListenFor(uid_t user);
+  // As whom the unit's keeper runs.
+  uid_t UserOf(const pool::UnitKey& unit) const;
+  Result<> Accept(uid_t user);
   Result<> OnConnection(int fd);
   Result<> OnMessage(Connection& connection, const pb::FromKeeper& message);
   void Drop(int fd);
@@ -83,11 +90,12 @@ class PoolWorker {
 
   WorkerOptions options_;
   UniqueFd lock_;
-  UniqueFd listener_;
   UniqueFd timer_;
   pool::WorkerState state_;
   std::unique_ptr<ReportSender> sender_;
   EventLoop loop_;
+  std::map<uid_t, UniqueFd> listeners_;
+  std::map<pool::UnitKey, uid_t> users_;  // where it is not ours
   std::map<int, Connection> connections_;
   std::map<pool::UnitKey, int> connected_;
   std::map<pool::UnitKey, Watched> watched_;

@@ -102,16 +102,16 @@ class Proxy:
 class Daemon:
     """A controller or worker."""
 
-    def __init__(self, pool, name, argv, environment=None):
-        self.pool, self.name, self.argv = pool, name, argv
+    def __init__(self, pool, name, argv, environment=None, spawn=None):
+        self.pool, self.name, self.argv, self.spawn = pool, name, argv, spawn or {}
         self.environment = environment or {}
         self.process = None
 
     def start(self, **environment):
         options = self.pool.sandbox.spawn_options()
         options["env"] = {**options["env"], **self.environment, **environment}
-        with open(self.pool.sandbox.base / f"{self.name}.log", "ab") as log:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+        with open(self.pool.base / f"{self.name}.log", "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **{**options, **self.spawn})
         return self
 
     def kill(self):
@@ -125,17 +125,17 @@ class Daemon:
 
     @property
     def log(self):
-        return (self.pool.sandbox.base / f"{self.name}.log").read_text(errors="replace")
+        return (self.pool.base / f"{self.name}.log").read_text(errors="replace")
 
 
 class Worker(Daemon):
-    def __init__(self, pool, name, cpus, environment=None):
+    def __init__(self, pool, name, cpus, environment=None, options=()):
         sandbox = pool.sandbox
-        self.directory = sandbox.base / f"state-{name}"
-        self.proxy = Proxy(sandbox.base / f"{name}.sock", pool.socket, sandbox.uid)
+        self.directory = pool.base / name
+        self.proxy = Proxy(pool.base / f"{name}.sock", pool.socket, sandbox.uid)
         super().__init__(pool, name, [sandbox.baton_path, "--state-dir", str(self.directory), "worker", "--name", name,
                                       "--controller", f"unix:{self.proxy.path}", "--store", str(pool.store), "--cpus", str(cpus),
-                                      "--memory", "64G"], environment)
+                                      "--memory", "64G", *options], environment)
 
     def keepers(self):
         """Pids of its keepers, by unit."""
@@ -177,21 +177,32 @@ class Worker(Daemon):
 class Pool:
     """With `workers` workers w1, w2 ... of one processor each."""
 
-    def __init__(self, sandbox, workers=1, cpus=1, environment=None):
+    def __init__(self, sandbox, workers=1, cpus=1, environment=None, options=(), user=None, name="pool"):
         self.sandbox = sandbox
-        self.store = sandbox.base / "pool-store"
-        self.socket = sandbox.base / "controller.sock"
+        self.base = sandbox.directory(name)
+        # Whose the controller is, and who calls it; the workers are those of the sandbox.
+        self.user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        if user is not None:
+            os.chown(self.base, user, user)
+        self.store = self.base / "store"
+        self.socket = self.base / "sock"
         self.address = f"unix:{self.socket}"
-        self.controller = Daemon(self, "controller", sandbox.argv("controller", "--listen", self.address, "--store", self.store))
-        self.workers = []
+        self.workers, self.daemons = [], []
+        self.controller = self.daemon("controller", [sandbox.baton_path, "--state-dir", str(self.base / "state"), "controller",
+                                                     "--listen", self.address, "--store", str(self.store)], self.user)
         sandbox.pools.append(self)
         self.controller.start()
         wait_until(lambda: "listening at" in self.controller.log or self.controller.process.poll() is not None, "the controller")
         for number in range(workers):
-            self.add(f"w{number + 1}", cpus, environment)
+            self.add(f"w{number + 1}", cpus, environment, options)
 
-    def add(self, name, cpus=1, environment=None):
-        worker = Worker(self, name, cpus, environment)
+    def daemon(self, name, argv, spawn=None):
+        daemon = Daemon(self, name, list(map(str, argv)), spawn=spawn)
+        self.daemons.append(daemon)
+        return daemon
+
+    def add(self, name, cpus=1, environment=None, options=()):
+        worker = Worker(self, name, cpus, environment, options)
         self.workers.append(worker)
         worker.start()
         wait_until(lambda: any(w["worker"] == name and w["present"] for w in self.json("workers")), f"worker {name}")
@@ -204,14 +215,15 @@ class Pool:
         for worker in self.workers:
             worker.clean()
         self.workers = []
-        if self.controller.process.poll() is None:
-            self.controller.kill()
+        for daemon in self.daemons:
+            if daemon.process is not None and daemon.process.poll() is None:
+                daemon.kill()
 
     def call(self, *words, **more):
-        return self.sandbox.call(words[0], "--controller", self.address, *words[1:], **more)
+        return self.sandbox.call(words[0], "--controller", self.address, *words[1:], **{**self.user, **more})
 
     def refuses(self, *words, **more):
-        return self.sandbox.refuses(words[0], "--controller", self.address, *words[1:], **more)
+        return self.sandbox.refuses(words[0], "--controller", self.address, *words[1:], **{**self.user, **more})
 
     def json(self, *words, **more):
         return json.loads(self.call(words[0], "-o", "json", *words[1:], **more))
@@ -227,7 +239,7 @@ class Pool:
         last = {}
 
         def look():
-            done = self.sandbox.call_raw(self.sandbox.argv("show", "--controller", self.address, "-o", "json", job))
+            done = self.sandbox.call_raw(self.sandbox.argv("show", "--controller", self.address, "-o", "json", job), **self.user)
             if done.returncode == 0:
                 last.clear()
                 last.update(json.loads(done.stdout))
@@ -281,7 +293,7 @@ class PoolSteps:
 
     def check_result(self, steps, name="result"):
         """What was fetched, and the log, are those of an undisturbed run."""
-        directory = self.pool.sandbox.base / f"{name}-{self.job}"
+        directory = self.pool.base / f"{name}-{self.job}"
         self.pool.call("fetch", self.job, directory)
         lines = "".join(f"{n}\n" for n in range(1, steps + 1))
         check((directory / "steps").read_text() == lines, f"another result of job {self.job} in {directory}")

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "keeper/checkpoint_record.h"
+#include "keeper/processes_below.h"
 #include "pool/decide/controller_state.h"
 #include "pool/keeper/saved_tree.h"
 #include "pool/wire/convert.h"
@@ -41,6 +42,7 @@ PoolUnit::PoolUnit(const UnitFiles& files, pb::UnitStart start, pool::KeeperStat
       start_(std::move(start)),
       state_(std::move(state)),
       timer_(std::move(timer)),
+      created_at_(BootNow()),
       renew_(files.directory()) {}
 
 Result<std::unique_ptr<PoolUnit>> PoolUnit::Create(const UnitFiles& files, const pb::UnitStart& start,
@@ -49,8 +51,10 @@ Result<std::unique_ptr<PoolUnit>> PoolUnit::Create(const UnitFiles& files, const
   if (const int error = errno; raw < 0) return ErrnoError(error, "timerfd_create");
   const auto every = pool::Span(static_cast<int64_t>(start.job().spec().every_ms()));
   const auto until = pool::Instant(static_cast<int64_t>(start.granted_until_ms()));
-  std::unique_ptr<PoolUnit> unit(
-      new PoolUnit(files, start, pool::MakeKeeper(KeyOf(start), {}, every, until, BootNow()), UniqueFd(raw)));
+  pool::LeaseTerms terms;
+  if (start.frozen_max_ms() > 0) terms.frozen_max = pool::Span(static_cast<int64_t>(start.frozen_max_ms()));
+  auto state = pool::MakeKeeper(KeyOf(start), terms, every, until, BootNow());
+  std::unique_ptr<PoolUnit> unit(new PoolUnit(files, start, std::move(state), UniqueFd(raw)));
   if (renewal) unit->renew_.Adopt(std::move(*renewal));
   return unit;
 }
@@ -83,12 +87,14 @@ Result<> PoolUnit::AwaitStart(Keeper& keeper, const std::optional<ResumePoint>& 
     });
     if (found != start_.resume_from().end()) ref = {.epoch = found->epoch(), .number = found->number()};
   }
-  BATON_CHECKED(NoteLogStart(from.value_or(ResumePoint())));
+  BATON_CHECKED(NoteStart(from.value_or(ResumePoint())));
   BATON_CHECKED(On(pool::UnitReady{.resumed_from = ref}));
   while (!may_run_ && !over_) BATON_CHECKED(loop_->RunOnce(-1));
   if (over_) return MakeError(ErrorCode::kUnavailable, "{}", killed_why_);
   return {};
 }
+
+void PoolUnit::OnFetched() { fetched_at_ = BootNow(); }
 
 bool PoolUnit::MayRun() const { return may_run_ && BootNow() < state_.lease_end; }
 
@@ -99,12 +105,16 @@ uint64_t PoolUnit::KeepCheckpointsFrom() const {
 }
 
 // So that a reader of the log knows how much of what an older attempt wrote is void.
-Result<> PoolUnit::NoteLogStart(const ResumePoint& from) const {
-  pb::LogStart note;
+Result<> PoolUnit::NoteStart(const ResumePoint& from) const {
+  pb::AttemptStart note;
+  if (fetched_at_) {
+    note.set_fetch_ms(static_cast<uint64_t>((*fetched_at_ - created_at_).count()));
+    note.set_restore_ms(static_cast<uint64_t>((BootNow() - *fetched_at_).count()));
+  }
   note.set_number(from.number);
   if (const auto origin = ParseUnitName(from.name)) note.set_epoch(origin->epoch);
   note.set_bytes(from.log_bytes);
-  return WriteFileDurably(store_.log_from(KeyOf(start_)), note.SerializeAsString());
+  return WriteFileDurably(store_.attempt_start(KeyOf(start_)), note.SerializeAsString());
 }
 
 Result<> PoolUnit::While(std::function<Result<>()> work) {
@@ -199,8 +209,10 @@ Result<> PoolUnit::Kill(const std::string& why) {
   over_ = true;
   killed_why_ = why;
   if (keeper_ == nullptr) return {};
-  if (keeper_->capsule().init_pid() > 0) kill(keeper_->capsule().init_pid(), SIGKILL);
-  // What is traced is not gone before it is let go.
+  // First what stands still, so that it takes no step more when it is let go; that has to be before it can be gone.
+  const pid_t init_pid = keeper_->capsule().init_pid();
+  if (init_pid > 0) KillBelow(init_pid);
+  if (init_pid > 0) kill(init_pid, SIGKILL);
   if (hold_ != nullptr) loop_->Unwatch(hold_->event_fd());
   hold_.reset();
   return {};

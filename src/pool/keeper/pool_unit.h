@@ -31,6 +31,7 @@ class PoolUnit : public RunCompanion {
   static Result<std::unique_ptr<PoolUnit>> Create(const UnitFiles& files, const pb::UnitStart& start,
                                                   std::optional<UniqueFd> renewal);
 
+  void OnFetched() override;
   Result<> AwaitStart(Keeper& keeper, const std::optional<ResumePoint>& from) override;
   bool MayRun() const override;
   Result<> OnHeld() override { return On(pool::KeeperTick{}); }
@@ -52,7 +53,7 @@ class PoolUnit : public RunCompanion {
   Result<> On(const pool::KeeperEvent& event);
   Result<> CarryOut(const pool::KeeperAction& action);
   Result<> Tell(const pool::SendKeeperReport& send);
-  Result<> NoteLogStart(const ResumePoint& from) const;
+  Result<> NoteStart(const ResumePoint& from) const;
   Result<> Freeze();
   Result<> Run();
   Result<> OnHold();
@@ -76,6 +77,8 @@ class PoolUnit : public RunCompanion {
   Keeper* keeper_ = nullptr;
   std::optional<UniqueFd> socket_;
   pool::Instant connect_at_{0};
+  pool::Instant created_at_;
+  std::optional<pool::Instant> fetched_at_;
   RenewLink renew_;
   std::unique_ptr<UnitHold> hold_;
   std::set<uint64_t> accepted_;   // our checkpoints that are in the catalogue; the newest of them

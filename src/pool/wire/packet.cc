@@ -69,7 +69,7 @@ Result<std::optional<Message>> Receive(int fd) {
 
 }  // namespace
 
-Result<UniqueFd> ListenForKeepers(const std::string& path) {
+Result<UniqueFd> ListenForKeepers(const std::string& path, uid_t user) {
   BATON_TRY(const sockaddr_un address, AddressOf(path));
   BATON_TRY(UniqueFd listener, NewSocket());
   unlink(path.c_str());
@@ -79,12 +79,14 @@ Result<UniqueFd> ListenForKeepers(const std::string& path) {
   const int error = errno;
   umask(before);
   if (bound != 0) return ErrnoError(error, "bind {}", path);
+  const int given = user == geteuid() ? 0 : chown(path.c_str(), user, static_cast<gid_t>(-1));
+  if (const int failed = errno; given != 0) return ErrnoError(failed, "give {} to user {}", path, user);
   const int listening = listen(listener.get(), SOMAXCONN);
   if (const int failed = errno; listening != 0) return ErrnoError(failed, "listen at {}", path);
   return listener;
 }
 
-Result<std::optional<UniqueFd>> AcceptKeeper(int listener) {
+Result<std::optional<UniqueFd>> AcceptKeeper(int listener, uid_t user) {
   const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   const int error = errno;
   if (fd < 0 && (error == EAGAIN || error == ECONNABORTED || error == EINTR)) return std::nullopt;
@@ -93,7 +95,7 @@ Result<std::optional<UniqueFd>> AcceptKeeper(int listener) {
   ucred peer{};
   socklen_t size = sizeof(peer);
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
-  if (peer.uid != 0 && peer.uid != geteuid()) return std::nullopt;
+  if (peer.uid != 0 && peer.uid != user) return std::nullopt;
   return std::optional(std::move(keeper));
 }
 

@@ -5,6 +5,8 @@
 // for bytes that are no message, kNotSupported for another version.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 
@@ -14,10 +16,12 @@
 
 namespace baton {
 
-// A listening socket at `path`, readable and writable by its owner only; what is left of an older one is replaced.
-Result<UniqueFd> ListenForKeepers(const std::string& path);
-// The next keeper that connects, none if there is none now. Processes of another user are hung up on (but not root's).
-Result<std::optional<UniqueFd>> AcceptKeeper(int listener);
+// A listening socket at `path`, of `user` and for that user only (0600); what is left of an older one is replaced. Only
+// root can make one of another user.
+Result<UniqueFd> ListenForKeepers(const std::string& path, uid_t user);
+// The next keeper that connects, none if there is none now. Processes of another user than `user` are hung up on (but
+// not root's).
+Result<std::optional<UniqueFd>> AcceptKeeper(int listener, uid_t user);
 Result<UniqueFd> ConnectToWorker(const std::string& path);
 
 Result<> SendPacket(int fd, pb::FromKeeper message);

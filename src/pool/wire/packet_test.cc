@@ -36,12 +36,12 @@ class KeeperSocket : public testing::Test {
 };
 
 TEST_F(KeeperSocket, PacketsGoBothWaysAndNeitherSideWaits) {
-  const auto listener = ListenForKeepers(path_);
+  const auto listener = ListenForKeepers(path_, geteuid());
   ASSERT_TRUE(listener) << listener.error().ToString();
-  EXPECT_FALSE(*AcceptKeeper(listener->get())) << "nobody is there";
+  EXPECT_FALSE(*AcceptKeeper(listener->get(), geteuid())) << "nobody is there";
   const auto keeper = ConnectToWorker(path_);
   ASSERT_TRUE(keeper) << keeper.error().ToString();
-  const auto worker = AcceptKeeper(listener->get());
+  const auto worker = AcceptKeeper(listener->get(), geteuid());
   ASSERT_TRUE(worker && *worker);
   EXPECT_FALSE(*ReceiveFromKeeper((*worker)->get())) << "nothing has come";
   ASSERT_TRUE(SendPacket(keeper->get(), Hello()));
@@ -57,8 +57,8 @@ TEST_F(KeeperSocket, PacketsGoBothWaysAndNeitherSideWaits) {
 }
 
 TEST_F(KeeperSocket, IsItsOwnersOnlyAndReplacesAnOldOne) {
-  ASSERT_TRUE(ListenForKeepers(path_));
-  const auto again = ListenForKeepers(path_);
+  ASSERT_TRUE(ListenForKeepers(path_, geteuid()));
+  const auto again = ListenForKeepers(path_, geteuid());
   ASSERT_TRUE(again) << again.error().ToString();
   struct stat status{};
   ASSERT_EQ(stat(path_.c_str(), &status), 0);
@@ -68,7 +68,7 @@ TEST_F(KeeperSocket, IsItsOwnersOnlyAndReplacesAnOldOne) {
 TEST_F(KeeperSocket, WithoutAWorkerThatIsSaid) {
   EXPECT_EQ(ConnectToWorker(path_).error().code(), ErrorCode::kUnavailable);
   {
-    ASSERT_TRUE(ListenForKeepers(path_));
+    ASSERT_TRUE(ListenForKeepers(path_, geteuid()));
   }
   EXPECT_EQ(ConnectToWorker(path_).error().code(), ErrorCode::kUnavailable) << "the worker died";
   EXPECT_EQ(ConnectToWorker(std::string(200, 'x')).error().code(), ErrorCode::kInvalidArgument);

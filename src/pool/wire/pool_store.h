@@ -4,7 +4,7 @@
 //     JOB.EPOCH/             the checkpoints of one unit (store/directory_store.h)
 //     .lock-JOB.EPOCH        held by its keeper (store/job_lock.h)
 //     logs/JOB.EPOCH         what the job has written, from its beginning on, as of that attempt
-//     logs/JOB.EPOCH.from    where that attempt went on (LogStart); none: at the beginning
+//     logs/JOB.EPOCH.start   how that attempt began (AttemptStart); there as soon as it has
 //     results/JOB.EPOCH/     the workspace of a job that has ended: a manifest and its objects
 //     inputs/INPUT/          with what a job's workspace begins: the same
 //
@@ -35,7 +35,7 @@ class PoolStore {
   std::string lock(const pool::UnitKey& unit) const { return root_ + "/.lock-" + UnitName(unit); }
   std::string logs() const { return root_ + "/logs"; }
   std::string log(const pool::UnitKey& unit) const { return logs() + "/" + UnitName(unit); }
-  std::string log_from(const pool::UnitKey& unit) const { return log(unit) + ".from"; }
+  std::string attempt_start(const pool::UnitKey& unit) const { return log(unit) + ".start"; }
   std::string results() const { return root_ + "/results"; }
   std::string result(const pool::UnitKey& unit) const { return results() + "/" + UnitName(unit); }
   std::string inputs() const { return root_ + "/inputs"; }

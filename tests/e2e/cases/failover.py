@@ -230,3 +230,15 @@ def case_keeper_hangs(sandbox):
     pool.runs(steps.job, attempt=2)
     check(not lives(keeper), "the old keeper is there still")
     ends_well(pool, steps, ["killed", "ended"])
+
+
+def case_frozen_too_long(sandbox):
+    """A unit that stood still for longer than --frozen-max is given up; the job goes on from its checkpoint afterwards."""
+    pool, steps = started(sandbox, options=("--frozen-max", "3s"))
+    keeper = pool.workers[0].keeper("1.1")
+    pool.workers[0].proxy.cut()
+    wait_until(lambda: not lives(keeper), "the end of the unit")
+    pool.workers[0].proxy.mend()
+    pool.runs(steps.job, attempt=2)
+    shown = ends_well(pool, steps, ["killed", "ended"])
+    check("without a lease for too long" in shown["attempts"][0]["detail"], f"{shown['attempts'][0]}")

@@ -37,7 +37,7 @@ def case_narrow(sandbox):
     for word in ("ended", "steps.py", "1.1", "exit code 0", "submitted"):
         check(word in text, f"no '{word}': {text}")
     steps.check_result(7)
-    check((sandbox.base / "result-1" / "given").read_text() == "given\n", "the input is in the result")
+    check((pool.base / "result-1" / "given").read_text() == "given\n", "the input is in the result")
     check("is there already" in pool.refuses("fetch", job, sandbox.base / "early"), "not into what is there")
     # Its checkpoints are of no use any more.
     wait_until(lambda: not (pool.store / "1.1").exists(), "the end of its checkpoints")
@@ -98,3 +98,115 @@ def case_follow(sandbox):
     text = follower.out.decode()
     check(text == "out 1\nout 2\nerr 3\nout 3\nout 4\nerr 3\nout 3\nout 4\nout 5\nerr 6\nout 6\n", f"{text!r}")
     steps.check_result(6)
+
+
+def case_migrate(sandbox):
+    """A running job goes on on another worker from where it stood; a worker that is drained is emptied."""
+    pool = Pool(sandbox, workers=2)
+    steps = PoolSteps(pool)
+    steps.submit()
+    steps.to(4)
+    first = pool.show(steps.job)["worker"]
+    second = "w2" if first == "w1" else "w1"
+    check("is on" in pool.refuses("migrate", steps.job, "--to", first), "where it is")
+    check("no worker nobody" in pool.refuses("migrate", steps.job, "--to", "nobody"), "nowhere")
+    steps.allow(5)
+    text = pool.call("migrate", steps.job, "--to", second)
+    check(f"runs on {second}, from checkpoint 1.1" in text, text)
+    wait_until(lambda: not pool.worker(first).keepers(), "the end of the old unit")
+    steps.to(7, attempt=2)
+    pool.call("drain", second)
+    shown = pool.runs(steps.job, attempt=3, worker=first)
+    check([w["draining"] for w in pool.json("workers") if w["worker"] == second] == [True], "it is drained")
+    pool.call("drain", second, "--undo")
+    steps.end(9)
+    shown = pool.ends(steps.job)
+    check([a["state"] for a in shown["attempts"]] == ["moved", "moved", "ended"], f"{shown['attempts']}")
+    steps.check_result(9)
+
+
+def case_migrate_repeats_nothing(sandbox):
+    """From the checkpoint with which a job stops until it goes on elsewhere it does not run: a witness outside sees each step
+    once."""
+    pool = Pool(sandbox, workers=2)
+    witness = sandbox.write("witness", "")
+    job = pool.submit("--", "/bin/sh", "-c", f"i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo $i >> {witness}; sleep 0.01; done")
+    wait_until(lambda: witness.read_text().count("\n") >= 20, "the job's first steps")
+    pool.call("migrate", job)
+    pool.ends(job)
+    check(witness.read_text() == "".join(f"{n}\n" for n in range(1, 401)), "a step was done twice, or left out")
+
+
+def case_addresses(sandbox):
+    """Only a UNIX socket that is one's own, or loopback with a token file that is."""
+    pool = Pool(sandbox, workers=0)
+    check(os.stat(pool.socket).st_mode & 0o777 == 0o600, "the controller's socket is open to others")
+    for address in ("0.0.0.0:0", "[::]:0", "10.0.0.1:4000", "example.org:80", ":4000", "4000", "unix:relative"):
+        check("" != sandbox.refuses("controller", "--listen", address, state="other"), address)
+        check("" != sandbox.refuses("ps", "--controller", address), address)
+        check("" != sandbox.refuses("worker", "--controller", address, "--store", pool.store, state="other"), address)
+    second = pool.daemon("loopback", sandbox.argv("controller", "--listen", "127.0.0.1:0", "--store", pool.store, state="loop"))
+    second.start()
+    wait_until(lambda: "listening at" in second.log, "the second controller")
+    address = second.log.split()[-1]
+    token = sandbox.base / "loop" / "controller" / "token"
+    check(os.stat(token).st_mode & 0o777 == 0o600, "the token is open to others")
+    call = ("ps", "--controller", address, "-o", "json")
+    check(sandbox.call(*call, "--token-file", token) == "[]\n", "with the token")
+    check("token" in sandbox.refuses(*call), "without")
+    wrong = sandbox.write("wrong", "0" * 64 + "\n", mode=0o600)
+    check("token" in sandbox.refuses(*call, "--token-file", wrong), "with another token")
+    token.chmod(0o644)
+    check("others can read" in sandbox.refuses(*call, "--token-file", token), "with one that all can read")
+    token.chmod(0o600)
+    worker = pool.daemon("worker", sandbox.argv("worker", "--controller", address, "--token-file", token, "--store", pool.store,
+                                                state="loop-worker"))
+    worker.start()
+    wait_until(lambda: "ready" in sandbox.call("workers", "--controller", address, "--token-file", token), "the worker")
+    options = ("--controller", address, "--token-file", token)
+    job = sandbox.call("submit", *options, "--", "/bin/sh", "-c", "exit 5").strip()
+    if sandbox.uid != 0:
+        sandbox.call("wait", *options, job, code=5)
+    worker.end()
+    second.end()
+
+
+def case_wrong_use(sandbox):
+    """What cannot be is refused with a reason."""
+    pool = Pool(sandbox, workers=0)
+    for words in (("submit", "--cpus", 0, "--", "true"), ("submit", "--memory", "x", "--", "true"), ("submit", "--every", "0s", "--", "true"),
+                  ("submit", "--name", "a/b", "--", "true"), ("submit", "--input", "/no/such", "--", "true"), ("submit",),
+                  ("wait", "x"), ("wait", 0), ("cancel", 5), ("drain", "nobody"), ("fetch", 5, sandbox.base / "x"),
+                  ("checkpoint", 5), ("migrate", 5), ("logs", 5)):
+        pool.refuses(*words)
+    check("not over" in pool.refuses("wait", pool.submit("--", "true"), "--timeout", "10ms"), "no worker, no end")
+    check("is not running" in pool.refuses("checkpoint", 1), "a queued job has nothing to save")
+    check("another controller runs here" in sandbox.refuses("controller", "--listen", f"unix:{sandbox.base}/2.sock", state="pool/state"), "two of them")
+    pool.controller.kill()
+    check("no controller listens" in pool.refuses("ps"), "nobody there")
+
+
+def case_up_and_down(sandbox):
+    """pool up, a job, pool down with the job under way, pool up: the job goes on from its checkpoint."""
+    try:
+        check("no pool was started" in sandbox.refuses("pool", "down"), "nothing to end")
+        text = sandbox.call("pool", "up", "--workers", 2, "--cpus", 1, "--memory", "4G")
+        check("2 workers" in text, text)
+        check("the pool is up" in sandbox.refuses("pool", "up"), "twice")
+        witness = sandbox.write("witness", "")
+        job = sandbox.call("submit", "--", "/bin/sh", "-c",
+                           f"i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo $i >> {witness}; echo $i >> own; sleep 0.01; done").strip()
+        wait_until(lambda: witness.read_text().count("\n") >= 20, "the job's first steps")
+        sandbox.call("checkpoint", job)
+        check("1 jobs are not over" in sandbox.call("pool", "down"), "it says what is left")
+        steps = witness.read_text().count("\n")
+        check("no controller listens" in sandbox.refuses("workers"), "it is down")
+        sandbox.call("pool", "up", "--workers", 2, "--cpus", 1, "--memory", "4G")
+        sandbox.call("wait", job)
+        check(witness.read_text().count("\n") < steps + 300, "it began anew")
+        sandbox.call("fetch", job, sandbox.base / "result")
+        check((sandbox.base / "result" / "own").read_text() == "".join(f"{n}\n" for n in range(1, 301)), "another result")
+        check(sandbox.json("ps")[0]["state"] == "ended", "ps finds the pool by itself")
+    finally:
+        sandbox.call_raw(sandbox.argv("pool", "down"))
+    check("no controller" in sandbox.refuses("workers"), "down")
