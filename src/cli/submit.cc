@@ -141,6 +141,9 @@ Result<pb::SubmitRequest> RequestOf(const SubmitFlags& flags) {
   }
   BATON_TRY(const pb::PoolJob job, JobOf(flags));
   request.set_spec(job.SerializeAsString());
+  if (!pb::PoolJob().ParseFromString(request.spec())) {
+    return MakeError(ErrorCode::kNotSupported, "the command or the environment has bytes that are no UTF-8");
+  }
   return request;
 }
 

@@ -87,6 +87,16 @@ Result<> MakeStore(const PoolStore& store) {
   return {};
 }
 
+// What another pool has there is not this one's to remove.
+Result<> MarkStore(const PoolStore& store, const std::string& pool_id) {
+  const auto found = ReadFile(store.mark());
+  if (!found && found.error().code() != ErrorCode::kNotFound) return std::unexpected(found.error());
+  if (!found) return WriteFileDurably(store.mark(), pool_id, 0644);
+  if (*found == pool_id) return {};
+  return MakeError(ErrorCode::kConflict, "{} is the store of another pool, {}; this is pool {}: give another --store",
+                   store.root(), *found, pool_id);
+}
+
 // What is known of the user comes from the kernel; only root may name another one.
 Result<std::string> SubmittedBy(const Caller& caller, const pb::SubmitRequest& request) {
   pb::SubmittedJob submitted;
@@ -110,6 +120,7 @@ Result<std::unique_ptr<PoolController>> PoolController::Open(const ControllerOpt
   BATON_CHECKED(MakeStore(PoolStore(options.store_dir)));
   BATON_TRY(UniqueFd lock, TakeLock(options.directory + "/lock"));
   BATON_TRY(auto database, OpenSqliteDatabase(options.directory + "/pool.db"));
+  BATON_CHECKED(MarkStore(PoolStore(options.store_dir), database->pool_id()));
   BATON_TRY(const auto rows, database->Load());
   auto state = pool::RecoverController(options.terms, options.limits, rows, BootNow());
   return std::unique_ptr<PoolController>(

@@ -243,6 +243,14 @@ TEST_F(ControllerProgram, TwoDoNotShareADirectory) {
   EXPECT_EQ(second.error().code(), ErrorCode::kConflict);
 }
 
+TEST_F(ControllerProgram, TwoPoolsDoNotShareAStore) {
+  ControllerOptions options = Options();
+  options.directory = directory_ + "/other";
+  const auto second = PoolController::Open(options);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), ErrorCode::kConflict);
+}
+
 TEST_F(ControllerProgram, ItAnswersNobodyWhenItCannotWrite) {
   Submit();
   ASSERT_FALSE(controller_->failed());

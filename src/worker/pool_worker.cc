@@ -246,7 +246,12 @@ Result<> PoolWorker::OnAnswer() {
     identity.set_name(state_.id);
     identity.set_incarnation(state_.incarnation);
     identity.set_pool_id(pool_id_);
-    BATON_CHECKED(WriteFileDurably(options_.directory + "/identity", identity.SerializeAsString()));
+    if (auto saved = WriteFileDurably(options_.directory + "/identity", identity.SerializeAsString()); !saved) {
+      // Taken up with the next answer.
+      pool_id_.clear();
+      BATON_LOG(kWarn, "{}", saved.error().ToString());
+      return {};
+    }
   }
   auto orders = FromWire(**answer);
   if (orders) return On(pool::OrdersCame{.orders = std::move(*orders)});
@@ -277,10 +282,23 @@ Result<> PoolWorker::Start(const pool::StartUnit& start) {
   record.set_frozen_max_ms(static_cast<uint64_t>(options_.frozen_max.count()));
   const auto readable = ReadJob(start.order.spec, &record);
   if (record.has_user()) users_[unit] = record.user();
-  BATON_TRY(*record.mutable_worker_socket(), ListenFor(UserOf(unit)));
-  BATON_CHECKED(FilesOf(unit).SaveStart(record));
-  if (!readable) return On(pool::UnitNotStarted{.unit = unit, .why = readable.error().ToString()});
+  const auto refuse = [&](const Error& why) { return On(pool::UnitNotStarted{.unit = unit, .why = why.ToString()}); };
+  auto socket = ListenFor(UserOf(unit));
+  if (!socket) return refuse(socket.error());
+  record.set_worker_socket(*socket);
+  if (!readable) return refuse(readable.error());
+  if (auto ours = CheckStore(); !ours) return refuse(ours.error());
+  if (auto saved = FilesOf(unit).SaveStart(record); !saved) return refuse(saved.error());
   return Launch(unit);
+}
+
+// A directory of that name that is another one (a file system that is not mounted) would be filled in vain.
+Result<> PoolWorker::CheckStore() const {
+  const std::string mark = PoolStore(options_.store_dir).mark();
+  const auto found = ReadFile(mark);
+  if (found && *found == pool_id_) return {};
+  return MakeError(ErrorCode::kUnavailable, "{} is not the store of this pool ({}): is it mounted?", options_.store_dir,
+                   found ? "it has another mark" : found.error().ToString());
 }
 
 uid_t PoolWorker::UserOf(const UnitKey& unit) const {

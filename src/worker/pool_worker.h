@@ -75,6 +75,7 @@ class PoolWorker {
   Result<> WatchKeeper(const pool::UnitKey& unit, pid_t pid);
   Result<> OnKeeperGone(const pool::UnitKey& unit);
   Result<> ConcludeUnit(const pool::UnitKey& unit);
+  Result<> CheckStore() const;
   // Where keepers of that user connect.
   Result<std::string> ListenFor(uid_t user);
   // As whom the unit's keeper runs.

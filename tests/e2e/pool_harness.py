@@ -129,12 +129,12 @@ class Daemon:
 
 
 class Worker(Daemon):
-    def __init__(self, pool, name, cpus, environment=None, options=()):
+    def __init__(self, pool, name, cpus, environment=None, options=(), store=None):
         sandbox = pool.sandbox
         self.directory = pool.base / name
         self.proxy = Proxy(pool.base / f"{name}.sock", pool.socket, sandbox.uid)
         super().__init__(pool, name, [sandbox.baton_path, "--state-dir", str(self.directory), "worker", "--name", name,
-                                      "--controller", f"unix:{self.proxy.path}", "--store", str(pool.store), "--cpus", str(cpus),
+                                      "--controller", f"unix:{self.proxy.path}", "--store", str(store or pool.store), "--cpus", str(cpus),
                                       "--memory", "64G", *options], environment)
 
     def keepers(self):
@@ -201,8 +201,8 @@ class Pool:
         self.daemons.append(daemon)
         return daemon
 
-    def add(self, name, cpus=1, environment=None, options=()):
-        worker = Worker(self, name, cpus, environment, options)
+    def add(self, name, cpus=1, environment=None, options=(), store=None):
+        worker = Worker(self, name, cpus, environment, options, store)
         self.workers.append(worker)
         worker.start()
         wait_until(lambda: any(w["worker"] == name and w["present"] for w in self.json("workers")), f"worker {name}")

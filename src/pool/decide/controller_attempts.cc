@@ -48,6 +48,7 @@ void ControllerStep::Assign(Job& job, const std::string& worker) {
   ControllerState::Live& live = state_.live[job.id];
   live.granted_at = now_;
   live.unit = UnitState::kPreparing;
+  live.checkpoint_error.clear();
   Put(job);
   Put(attempt);
   Note(attempt, "assigned");

@@ -142,6 +142,10 @@ void ControllerStep::NoteProgress(Job& job, Attempt& attempt, const KeeperReport
   const bool thawed = live.unit == UnitState::kFrozen && unit.state != UnitState::kFrozen;
   const bool froze = live.unit != UnitState::kFrozen && unit.state == UnitState::kFrozen;
   live.unit = unit.state;
+  // Said once, however often it fails in the same way.
+  if (std::exchange(live.checkpoint_error, unit.checkpoint_error) != unit.checkpoint_error) {
+    if (!unit.checkpoint_error.empty()) Note(attempt, "checkpoint failed: " + unit.checkpoint_error);
+  }
   attempt.frozen = std::max(attempt.frozen, unit.frozen);
   const bool runs =
       unit.state == UnitState::kRunning || unit.state == UnitState::kStopped || unit.state == UnitState::kEnded;
@@ -163,7 +167,6 @@ void ControllerStep::NoteRequest(Job& job, const KeeperReport& unit) {
   if (unit.request_done <= job.request_done) return;
   job.request_done = std::min(unit.request_done, job.request);
   job.request_error = unit.request_error;
-  if (!unit.request_error.empty()) NoteJob(job, "checkpoint failed: " + unit.request_error);
   // The checkpoint with which it was to stop: the job stays where it is.
   if (job.move_wanted && !unit.request_error.empty() && job.request_done == job.request) {
     job.move_wanted = false;

@@ -134,7 +134,8 @@ struct ControllerState {
     Instant granted_at{0};  // the last time anything was granted to the current unit
     Instant not_before{0};  // kQueued: back-off
     UnitState unit = UnitState::kPreparing;
-    std::set<std::string> avoid = {};  // workers that refused it
+    std::string checkpoint_error = {};  // of the unit's last one
+    std::set<std::string> avoid = {};   // workers that refused it
   };
   struct LiveWorker {
     std::optional<Instant> seen_at = {};  // its last full report

@@ -464,6 +464,25 @@ TEST_F(ControllerDecisions, AMoveWhoseCheckpointFailsIsNone) {
   EXPECT_EQ(FreeRoom(state_, "b").cpus_milli, 2'000) << "no room is kept any more";
 }
 
+TEST_F(ControllerDecisions, FailedCheckpointsAreSaidOnce) {
+  Run();
+  const auto lines = [this] {
+    return std::ranges::count_if(decision_.changes, [](const Change& change) {
+      const auto* line = std::get_if<HistoryLine>(&change);
+      return line != nullptr && line->text == "checkpoint failed: disk full";
+    });
+  };
+  KeeperReport failing = Alive(1);
+  failing.checkpoint_error = "disk full";
+  Report("a", {failing});
+  EXPECT_EQ(lines(), 1);
+  Report("a", {failing});
+  EXPECT_EQ(lines(), 0);
+  Report("a", {Alive(1)});
+  Report("a", {failing});
+  EXPECT_EQ(lines(), 1) << "one had gone well in between";
+}
+
 TEST_F(ControllerDecisions, AMoveIsRefusedWhereItCannotGo) {
   Run();
   EXPECT_EQ(Ask(MoveAsked{.request = 1, .job = 1, .to = {}}).code, AnswerCode::kRefused);

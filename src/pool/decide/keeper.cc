@@ -178,6 +178,7 @@ class Handler {
 
   // Whether it was the final one.
   bool Finish(const std::string& error) const {
+    keeper_.checkpoint_error = error;
     if (keeper_.request_under_way > keeper_.request_done) {
       keeper_.request_done = keeper_.request_under_way;
       keeper_.request_error = error;
@@ -258,6 +259,7 @@ KeeperReport ReportOf(const KeeperState& keeper, Instant now) {
           .offers = keeper.offers,
           .request_done = keeper.request_done,
           .request_error = keeper.request_error,
+          .checkpoint_error = keeper.checkpoint_error,
           .resumed_from = keeper.resumed_from,
           .final_checkpoint = keeper.stopped_with,
           .frozen = keeper.frozen_before + (StandsStill(keeper) ? now - keeper.frozen_since : Span(0))};

@@ -58,6 +58,7 @@ struct KeeperState {
   uint64_t request_under_way = 0;  // the one under way answers requests up to this
   uint64_t request_done = 0;
   std::string request_error;
+  std::string checkpoint_error;
   bool stop_wanted = false;
   uint64_t stopped_with = 0;
   std::vector<CheckpointOffer> offers;

@@ -62,6 +62,7 @@ struct KeeperReport {
   // The highest request for a checkpoint that was tried, and what went wrong, if something did.
   uint64_t request_done = 0;
   std::string request_error = {};
+  std::string checkpoint_error = {};  // of the last checkpoint that was tried; empty: it went well, or there was none
   std::optional<CheckpointRef> resumed_from = {};  // known from kRunning on
   uint64_t final_checkpoint = 0;                   // kStopped
   Span frozen{0};                                  // so far, in total

@@ -1,8 +1,10 @@
 #include "pool/wire/convert.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace baton {
@@ -32,6 +34,33 @@ Error Bad(fmt::format_string<Args...> format, Args&&... args) {
 Result<> CheckText(const std::string& text, size_t most, const char* what) {
   if (text.size() > most) return Bad("{}: {} bytes, at most {}", what, text.size(), most);
   return {};
+}
+
+// How many bytes of `text` are one character in UTF-8; 0: none.
+size_t CharacterAt(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text.front());
+  const size_t size = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
+  if (size == 0 || size > text.size() || first > 0xF4) return 0;
+  for (size_t i = 1; i < size; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0U) != 0x80U) return 0;
+  }
+  const auto second = static_cast<unsigned char>(size > 1 ? text[1] : 0);
+  const bool bad = (first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
+                   (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F);
+  return bad ? 0 : size;
+}
+
+// A text for people, from anywhere: file names in it may be any bytes, but a message must be one that can be read.
+std::string Told(std::string_view text) {
+  constexpr size_t kMost = 4'096;
+  std::string told;
+  while (!text.empty() && told.size() < kMost) {
+    const size_t size = CharacterAt(text);
+    told += size == 0 ? std::string_view("?") : text.substr(0, size);
+    text.remove_prefix(std::max<size_t>(size, 1));
+  }
+  return told;
 }
 
 Result<Span> SpanOf(uint64_t value_ms, const char* what) {
@@ -201,10 +230,11 @@ pb::UnitReport ToWire(const pool::KeeperReport& report) {
   wire.set_renew(report.renew);
   wire.set_exit_code(report.exit_code);
   wire.set_result(report.result);
-  wire.set_detail(report.detail);
+  wire.set_detail(Told(report.detail));
   for (const CheckpointOffer& offer : report.offers) Fill(offer, wire.add_offers());
   wire.set_request_done(report.request_done);
-  wire.set_request_error(report.request_error);
+  wire.set_request_error(Told(report.request_error));
+  wire.set_checkpoint_error(Told(report.checkpoint_error));
   if (report.resumed_from) Fill(*report.resumed_from, wire.mutable_resumed_from());
   wire.set_final_checkpoint(report.final_checkpoint);
   wire.set_frozen_ms(MsOf(report.frozen));
@@ -221,6 +251,7 @@ Result<pool::KeeperReport> FromWire(const pb::UnitReport& wire) {
   BATON_CHECKED(CheckText(wire.result(), kMaxName, "result"));
   BATON_CHECKED(CheckText(wire.detail(), kMaxText, "detail"));
   BATON_CHECKED(CheckText(wire.request_error(), kMaxText, "error"));
+  BATON_CHECKED(CheckText(wire.checkpoint_error(), kMaxText, "error"));
   report.result = wire.result();
   report.detail = wire.detail();
   if (wire.offers_size() > kMaxList) return Bad("{} offers", wire.offers_size());
@@ -230,6 +261,7 @@ Result<pool::KeeperReport> FromWire(const pb::UnitReport& wire) {
   }
   report.request_done = wire.request_done();
   report.request_error = wire.request_error();
+  report.checkpoint_error = wire.checkpoint_error();
   if (wire.has_resumed_from()) {
     BATON_TRY(report.resumed_from, RefOf(wire.resumed_from()));
   }

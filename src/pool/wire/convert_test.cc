@@ -25,6 +25,7 @@ WorkerReport FullReport() {
                       .offers = {{.number = 4, .manifest_hash = "h", .bytes = 5, .pause = Span(6), .total = Span(7)}},
                       .request_done = 8,
                       .request_error = "e",
+                      .checkpoint_error = "c",
                       .resumed_from = CheckpointRef{.epoch = 1, .number = 9},
                       .final_checkpoint = 10,
                       .frozen = Span(11)};
@@ -51,6 +52,17 @@ WorkerOrders FullOrders() {
           .starts = {{.unit = {.job = 7, .epoch = 8},
                       .spec = std::string("a\0b", 3),
                       .resume_from = {{.epoch = 9, .number = 10}}}}};
+}
+
+// A file's name may be any bytes; a message with such would not be read.
+TEST(PoolWire, TextsOfErrorsAreMadeSuchThatTheyAreRead) {
+  pool::KeeperReport report{.unit = {.job = 1, .epoch = 1}};
+  report.detail = "a\xFF\xC3\xA9\xED\xA0\x80z\xC3";
+  report.checkpoint_error = std::string(100'000, 'x');
+  pb::UnitReport wire;
+  ASSERT_TRUE(wire.ParseFromString(ToWire(report).SerializeAsString()));
+  EXPECT_EQ(wire.detail(), "a?\xC3\xA9???z?");
+  EXPECT_TRUE(FromWire(wire)) << "not too long, either";
 }
 
 // By their bytes: a field that one of the ways forgets makes a difference.

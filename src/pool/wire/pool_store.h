@@ -1,6 +1,7 @@
 // What is where in the store of a pool, a directory that controller, workers and the command line reach under one name:
 //
 //   STORE/
+//     pool                   whose it is: the pool's id
 //     JOB.EPOCH/             the checkpoints of one unit (store/directory_store.h)
 //     .lock-JOB.EPOCH        held by its keeper (store/job_lock.h)
 //     logs/JOB.EPOCH         what the job has written, from its beginning on, as of that attempt
@@ -31,6 +32,7 @@ class PoolStore {
   explicit PoolStore(std::string root) : root_(std::move(root)) {}
 
   const std::string& root() const { return root_; }
+  std::string mark() const { return root_ + "/pool"; }
   std::string unit(const pool::UnitKey& unit) const { return root_ + "/" + UnitName(unit); }
   std::string lock(const pool::UnitKey& unit) const { return root_ + "/.lock-" + UnitName(unit); }
   std::string logs() const { return root_ + "/logs"; }

@@ -44,6 +44,31 @@ def case_narrow(sandbox):
     wait_until(lambda: not list((pool.workers[0].directory / "worker" / "units").iterdir()), "the worker to forget it")
 
 
+def case_store_is_not_there(sandbox):
+    """A worker whose store is not the pool's (not mounted) runs nothing, and says why; a checkpoint that fails is told of."""
+    pool = Pool(sandbox, workers=0)
+    empty = sandbox.directory("empty")
+    pool.add("lost", store=empty)
+    job = pool.submit("--", "true")
+    pool.wait_for(job, lambda s: any("is it mounted?" in (a["detail"] or "") for a in s["attempts"]), "the reason")
+    check(not list(empty.iterdir()), "something was written there")
+    pool.add("good")
+    pool.ends(job)
+    pool.call("drain", "lost")
+    steps = PoolSteps(pool)
+    steps.submit("--every", "200ms")
+    pool.runs(steps.job, worker="good")
+    wait_until(lambda: pool.show(steps.job)["checkpoints"], "a checkpoint")
+    directory = pool.store / f"{steps.job}.{pool.show(steps.job)['attempt']}"
+    if sandbox.uid != 0:  # root may write anywhere
+        directory.chmod(0o500)
+        pool.wait_for(steps.job, lambda s: any(line["text"].startswith("checkpoint failed: ") for line in s["history"]), "the failure")
+        directory.chmod(0o700)
+    steps.end(3)
+    pool.ends(steps.job)
+    steps.check_result(3)
+
+
 def case_exit_codes(sandbox):
     """wait exits as the job did; a job that is tried again; one that cannot be started; files as input."""
     pool = Pool(sandbox)
@@ -145,7 +170,7 @@ def case_addresses(sandbox):
         check("" != sandbox.refuses("controller", "--listen", address, state="other"), address)
         check("" != sandbox.refuses("ps", "--controller", address), address)
         check("" != sandbox.refuses("worker", "--controller", address, "--store", pool.store, state="other"), address)
-    second = pool.daemon("loopback", sandbox.argv("controller", "--listen", "127.0.0.1:0", "--store", pool.store, state="loop"))
+    second = pool.daemon("loopback", sandbox.argv("controller", "--listen", "127.0.0.1:0", "--store", sandbox.base / "loop-store", state="loop"))
     second.start()
     wait_until(lambda: "listening at" in second.log, "the second controller")
     address = second.log.split()[-1]
@@ -159,7 +184,7 @@ def case_addresses(sandbox):
     token.chmod(0o644)
     check("others can read" in sandbox.refuses(*call, "--token-file", token), "with one that all can read")
     token.chmod(0o600)
-    worker = pool.daemon("worker", sandbox.argv("worker", "--controller", address, "--token-file", token, "--store", pool.store,
+    worker = pool.daemon("worker", sandbox.argv("worker", "--controller", address, "--token-file", token, "--store", sandbox.base / "loop-store",
                                                 state="loop-worker"))
     worker.start()
     wait_until(lambda: "ready" in sandbox.call("workers", "--controller", address, "--token-file", token), "the worker")
