@@ -3,7 +3,7 @@
 controller} is killed at a random moment, daemons come back after a random time, and every result must be right. At the end
 nothing is left running.
 
-usage: pool_rounds.py --baton BATON [--rounds 5] [--seed S] [--root]
+usage: pool_rounds.py --baton BATON [--rounds 5] [--seed S]
 
 All five kinds come once in five rounds. A run is told by its seed, but not repeated by it: processes have their own time.
 """
@@ -88,7 +88,6 @@ def main():
     parser.add_argument("--baton", type=lambda text: pathlib.Path(text).resolve(), required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--root", action="store_true")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     chance = random.Random(arguments.seed)
@@ -99,7 +98,7 @@ def main():
         for number in range(1, arguments.rounds + 1):
             kinds = kinds or chance.sample(KINDS, len(KINDS))
             Rounds(pool, chance).play(number, kinds.pop())
-    return run_case(rounds, arguments.baton, arguments.root)
+    return run_case(rounds, arguments.baton, root=False)
 
 
 if __name__ == "__main__":

@@ -47,13 +47,10 @@ def case_keeper_killed(sandbox):
     keeper = pool.workers[0].keeper("1.1")
     below = descendants(keeper)
     os.kill(keeper, signal.SIGKILL)
-    began = time.monotonic()
     pool.runs(steps.job, attempt=2, worker="w1")
-    took = time.monotonic() - began
-    check(took < 6, f"it took {took:.1f} s: as long as a lease")
     for pid in below:
         check(not lives(pid), f"process {pid} outlived its keeper")
-    ends_well(pool, steps, ["killed", "ended"])
+    ends_well(pool, steps, ["killed", "ended"])  # not "lost", as one whose lease was waited for
 
 
 def case_worker_daemon_killed(sandbox):
