@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/fault.h"
 #include "controller/db/migrations.h"
 #include "controller/db/sqlite_handle.h"
 
@@ -207,11 +208,14 @@ class SqliteDatabase : public Database {
 
   Result<> Commit(const std::vector<Change>& changes, int64_t wall_ms) override {
     if (changes.empty()) return {};
-    return handle_.InTransaction([&]() -> Result<> {
+    BATON_CHECKED(FailPoint("controller.commit"));
+    auto committed = handle_.InTransaction([&]() -> Result<> {
       Writer writer(&handle_, wall_ms);
       for (const Change& change : changes) BATON_CHECKED(std::visit(writer, change));
       return {};
     });
+    DiePoint();
+    return committed;
   }
 
   Result<std::vector<HistoryRow>> History(uint64_t job, size_t limit) override {
