@@ -45,22 +45,6 @@ Result<> MapOwnIds(uid_t uid, gid_t gid, OutsideMapper::Done done) {
   return WriteFile("/proc/self/gid_map", fmt::format("{} {} 1", gid, gid));
 }
 
-SetupResult EnterUserNamespace() {
-  const uid_t uid = geteuid();
-  const gid_t gid = getegid();
-  std::optional<OutsideMapper> mapper;
-  if (const SubordinateIds ids = FindSubordinateIds(); !ids.users.empty() || !ids.groups.empty()) {
-    auto started = OutsideMapper::Start(ids);
-    if (!started) return Failed(SetupStep::kIdMaps, started.error());
-    mapper.emplace(std::move(*started));
-  }
-  const int made = unshare(CLONE_NEWUSER);
-  if (const int error = errno; made != 0) return Failed(SetupStep::kUserNamespace, error);
-  const OutsideMapper::Done done = mapper ? mapper->Map() : OutsideMapper::Done{};
-  if (auto mapped = MapOwnIds(uid, gid, done); !mapped) return Failed(SetupStep::kIdMaps, mapped.error());
-  return {};
-}
-
 SetupResult BindOver(int source_fd, const std::string& target, SetupStep step) {
   // By descriptor, since the source may lie under a directory that has been covered meanwhile. Recursive, since the
   // mounts under it are locked together in a user namespace.
@@ -99,6 +83,22 @@ std::string ClockOffsetsText(int64_t monotonic_ns, int64_t boottime_ns) {
     return fmt::format("{} {}", seconds, rest);
   };
   return fmt::format("monotonic {}\nboottime {}\n", split(monotonic_ns), split(boottime_ns));
+}
+
+SetupResult EnterUserNamespace() {
+  const uid_t uid = geteuid();
+  const gid_t gid = getegid();
+  std::optional<OutsideMapper> mapper;
+  if (const SubordinateIds ids = FindSubordinateIds(); !ids.users.empty() || !ids.groups.empty()) {
+    auto started = OutsideMapper::Start(ids);
+    if (!started) return Failed(SetupStep::kIdMaps, started.error());
+    mapper.emplace(std::move(*started));
+  }
+  const int made = unshare(CLONE_NEWUSER);
+  if (const int error = errno; made != 0) return Failed(SetupStep::kUserNamespace, error);
+  const OutsideMapper::Done done = mapper ? mapper->Map() : OutsideMapper::Done{};
+  if (auto mapped = MapOwnIds(uid, gid, done); !mapped) return Failed(SetupStep::kIdMaps, mapped.error());
+  return {};
 }
 
 SetupResult EnterNamespaces(const CapsuleOptions& options) {

@@ -16,6 +16,9 @@ namespace baton {
 // A step that failed, with the errno it left. `user_namespace` is filled by the keeper.
 using SetupResult = std::expected<void, SetupFailure>;
 
+// The user namespace alone, with its maps.
+SetupResult EnterUserNamespace();
+
 // User namespace (if asked) with its maps, then pid, time, ipc and uts namespaces for the children to come, with the
 // clock offsets. The caller's own pid namespace stays what it was.
 SetupResult EnterNamespaces(const CapsuleOptions& options);

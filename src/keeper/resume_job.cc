@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "capsule/lent_ids.h"
 #include "keeper/job_parts.h"
 #include "keeper/log_archive.h"
 #include "keeper/process_id.h"
@@ -15,6 +16,7 @@
 #include "keeper/spawners.h"
 #include "keeper/store_checkpointer.h"
 #include "keeper/workspace_plan.h"
+#include "proc/namespace_visit.h"
 #include "store/job_lock.h"
 #include "workspace/host_files.h"
 
@@ -119,16 +121,21 @@ pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunR
 Result<pb::WorkspaceManifest> BringBackWorkspace(const StatePaths& paths, const pb::RunRecord& record,
                                                  const std::string& origin, const pb::WorkspaceManifest& manifest) {
   const DirectoryStore store(record.store_dir());
-  auto report = RestoreWorkspace(manifest, {.objects_dir = store.ObjectsPath(origin),
-                                            .roots = WorkspaceRoots(paths, record),
-                                            .skip_paths = OwnPaths(paths, record),
-                                            .set_aside_dir = {}});
-  if (!report) return report.Fail("bring the workspace back");
-  for (const std::string& directory : report->set_aside_dirs) {
+  BATON_TRY(const LentIds lent, LentIds::Borrow());
+  WorkspaceRestoreReport report;
+  auto restored = WithIdsOf(lent.pid(), [&]() -> Result<> {
+    BATON_TRY(report, RestoreWorkspace(manifest, {.objects_dir = store.ObjectsPath(origin),
+                                                  .roots = WorkspaceRoots(paths, record),
+                                                  .skip_paths = OwnPaths(paths, record),
+                                                  .set_aside_dir = {}}));
+    return {};
+  });
+  if (!restored) return restored.Fail("bring the workspace back");
+  for (const std::string& directory : report.set_aside_dirs) {
     std::cerr << "baton: files that came after the checkpoint are in " << directory << '\n';
   }
-  for (const std::string& note : report->notes) std::cerr << "baton: " << note << '\n';
-  return std::move(report->baseline);
+  for (const std::string& note : report.notes) std::cerr << "baton: " << note << '\n';
+  return std::move(report.baseline);
 }
 
 Result<> BringBackHostFiles(const pb::JobSpec& spec, const pb::HostFiles& files) {

@@ -20,6 +20,7 @@
 #include "keeper/stop_and_capture.h"
 #include "keeper/tree_checkpoint.h"
 #include "keeper/workspace_plan.h"
+#include "proc/namespace_visit.h"
 #include "thread/signals_blocked.h"
 #include "workspace/host_files.h"
 
@@ -151,8 +152,10 @@ Result<> StoreCheckpointer::PreCopy(Current& current) {
   current.place.emplace(std::move(place));
   if (!workspace_) return {};
   const pb::WorkspaceManifest* previous = base_.workspace ? &*base_.workspace : nullptr;
-  BATON_TRY(current.workspace, WorkspaceSave::PreCopy(*workspace_, previous));
-  return {};
+  return WithIdsOf(keeper_->capsule().init_pid(), [&]() -> Result<> {
+    BATON_TRY(current.workspace, WorkspaceSave::PreCopy(*workspace_, previous));
+    return {};
+  });
 }
 
 Result<> StoreCheckpointer::Pause(Current& current) {
@@ -199,7 +202,7 @@ Result<> StoreCheckpointer::NoteCaptured(Current& current) {
   current.job_pids.insert(getpid());
   if (current.workspace) {
     NoteOutside(written, &current.record);
-    return current.workspace->FinalPass(HintsOf(written));
+    return WithIdsOf(keeper_->capsule().init_pid(), [&] { return current.workspace->FinalPass(HintsOf(written)); });
   }
   std::vector<HostFile> files;
   files.reserve(written.size());

@@ -1,6 +1,8 @@
 #include "proc/process_files.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +12,7 @@
 
 #include "base/file.h"
 #include "proc/children.h"
+#include "proc/namespace_visit.h"
 #include "proc/nul_list.h"
 #include "proc/swaps.h"
 #include "proc/text.h"
@@ -32,6 +35,19 @@ Error Explain(Error error, const std::string& directory) {
   std::error_code ignored;
   if (std::filesystem::exists(directory, ignored)) return error;
   return {ErrorCode::kTaskGone, error.saved_errno(), directory + " is gone"};
+}
+
+// What `look` gives, called again in the user namespace of the process where our own rights did not do: a process of
+// another user in there has files that are not ours, but the namespace is (user_namespaces(7)).
+template <typename Look>
+auto WithRightsOver(pid_t pid, Look look) -> decltype(look()) {
+  auto seen = look();
+  if (seen || seen.error().saved_errno() != EACCES || ShareNamespace(pid, getpid(), "user")) return seen;
+  BATON_CHECKED(InUserNamespaceOf(pid, [&]() -> Result<> {
+    seen = look();
+    return {};
+  }));
+  return seen;
 }
 
 // Reads one file and parses it; the file's name goes in front of a parser's error.
@@ -62,23 +78,49 @@ Result<std::vector<Number>> ListNumbers(const std::string& directory) {
 template <typename Number>
 Result<std::vector<Number>> ListProcess(pid_t pid, std::string_view name) {
   const std::string directory = DirectoryOf(pid, std::nullopt);
-  auto numbers = ListNumbers<Number>(fmt::format("{}/{}", directory, name));
+  auto numbers = WithRightsOver(pid, [&] { return ListNumbers<Number>(fmt::format("{}/{}", directory, name)); });
   if (!numbers) return Explain(std::move(numbers.error()), directory);
   return numbers;
 }
 
 }  // namespace
 
+Result<UniqueFd> OpenProcessFile(pid_t pid, const std::string& name, int flags, std::optional<pid_t> tid) {
+  const std::string directory = DirectoryOf(pid, tid);
+  auto file = WithRightsOver(pid, [&] { return OpenFile(fmt::format("{}/{}", directory, name), flags); });
+  if (!file) return Explain(std::move(file.error()), directory);
+  return file;
+}
+
+Result<struct stat> StatBelowRoot(pid_t pid, const std::string& path) {
+  const std::string seen = fmt::format("{}/root{}", DirectoryOf(pid, std::nullopt), path);
+  return WithRightsOver(pid, [&]() -> Result<struct stat> {
+    struct stat status{};
+    const int stated = stat(seen.c_str(), &status);
+    if (const int error = errno; stated != 0) return ErrnoError(error, "{}", seen);
+    return status;
+  });
+}
+
 Result<std::string> ReadProcessFile(pid_t pid, const std::string& name, std::optional<pid_t> tid) {
   const std::string directory = DirectoryOf(pid, tid);
-  auto text = ReadFile(fmt::format("{}/{}", directory, name));
-  if (!text) return Explain(std::move(text.error()), directory);
+  BATON_TRY(const UniqueFd file, OpenProcessFile(pid, name, O_RDONLY, tid));
+  auto text = ReadFd(file.get());
+  if (!text) return Explain(std::move(text.error()).Context("{}/{}", directory, name), directory);
   return text;
+}
+
+Result<> WriteProcessFile(pid_t pid, const std::string& name, std::string_view content) {
+  BATON_TRY(const UniqueFd file, OpenProcessFile(pid, name, O_WRONLY));
+  if (auto written = WriteAll(file.get(), content); !written) {
+    return written.Fail("{}/{}", DirectoryOf(pid, std::nullopt), name);
+  }
+  return {};
 }
 
 Result<std::string> ReadProcessLink(pid_t pid, const std::string& name) {
   const std::string directory = DirectoryOf(pid, std::nullopt);
-  auto target = ReadLink(fmt::format("{}/{}", directory, name));
+  auto target = WithRightsOver(pid, [&] { return ReadLink(fmt::format("{}/{}", directory, name)); });
   if (!target) return Explain(std::move(target.error()), directory);
   return target;
 }

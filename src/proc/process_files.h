@@ -1,8 +1,10 @@
-// Reads the files of one process under /proc and hands them to the parsers beside this file: the only part of proc/
-// that makes system calls.
+// Reads the files of one process under /proc and hands them to the parsers beside this file.
 //
 // `tid`, where taken, reads /proc/PID/task/TID/NAME instead of /proc/PID/NAME (the latter speaks of the main thread).
 // Numbers are those of the pid namespace that /proc belongs to: the caller's.
+//
+// The process may be of another user, where we own its user namespace (a capsule with lent ids): what its files refuse
+// to us is asked for in there (namespace_visit.h; decision 12).
 //
 // Errors: kTaskGone if there is no such process (thread) any more, at any point of the reading; kNotFound if it is
 // there but the file is not (a closed descriptor; an option that this kernel was built without); kIo with EACCES or
@@ -10,13 +12,16 @@
 // unless the process is stopped. Thread-safe: free functions without state.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "proc/cgroup.h"
 #include "proc/fdinfo.h"
 #include "proc/limits.h"
@@ -50,6 +55,13 @@ Result<std::vector<std::string>> ReadEnviron(pid_t pid);
 Result<std::string> ReadComm(pid_t pid, std::optional<pid_t> tid = std::nullopt);
 // Raw content of /proc/PID/NAME (or of the task's) for what has no parser here: "auxv", "personality", "oom_score_adj".
 Result<std::string> ReadProcessFile(pid_t pid, const std::string& name, std::optional<pid_t> tid = std::nullopt);
+// The same for writing.
+Result<> WriteProcessFile(pid_t pid, const std::string& name, std::string_view content);
+// open(2) of such a file, with O_CLOEXEC added.
+Result<UniqueFd> OpenProcessFile(pid_t pid, const std::string& name, int flags,
+                                 std::optional<pid_t> tid = std::nullopt);
+// stat(2) of a path as the process sees it, links followed.
+Result<struct stat> StatBelowRoot(pid_t pid, const std::string& path);
 
 // Where a link of the process leads: `name` is "exe", "cwd", "root", "ns/pid" ...
 Result<std::string> ReadProcessLink(pid_t pid, const std::string& name);

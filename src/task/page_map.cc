@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <span>
 
-#include "base/file.h"
+#include "proc/process_files.h"
 
 namespace baton {
 namespace {
@@ -60,7 +60,7 @@ void Append(std::vector<PageRange>& ranges, uint64_t start, uint64_t end) {
 }  // namespace
 
 Result<PageMap> PageMap::Open(pid_t pid) {
-  BATON_TRY(UniqueFd fd, OpenFile(fmt::format("/proc/{}/pagemap", pid), O_RDONLY));
+  BATON_TRY(UniqueFd fd, OpenProcessFile(pid, "pagemap", O_RDONLY));
   return PageMap(std::move(fd));
 }
 

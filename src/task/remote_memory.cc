@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "base/file.h"
+#include "proc/process_files.h"
 
 namespace baton {
 namespace {
@@ -55,7 +56,7 @@ Result<> WriteRemote(pid_t pid, RemotePtr<> address, std::span<const std::byte> 
 }
 
 Result<RemoteMemory> RemoteMemory::Open(pid_t pid) {
-  auto fd = OpenFile(fmt::format("/proc/{}/mem", pid), O_RDWR);
+  auto fd = OpenProcessFile(pid, "mem", O_RDWR);
   if (!fd && fd.error().code() == ErrorCode::kNotFound) {
     return Error(ErrorCode::kTaskGone, fd.error().saved_errno(), fmt::format("process {}", pid));
   }

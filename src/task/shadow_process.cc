@@ -8,7 +8,6 @@
 #include <csignal>
 
 #include "base/fault.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
@@ -84,7 +83,7 @@ Result<> MakeHarmless(pid_t shadow, const RemoteSyscalls& calls, const Marker& m
   BATON_CHECKED(own.RunOne(leave));
   RemoteCall close{SYS_close_range, {0, ~0U, 0}};
   BATON_CHECKED(own.RunOne(close));
-  if (auto set = WriteFile(fmt::format("/proc/{}/oom_score_adj", shadow), "1000"); !set) {
+  if (auto set = WriteProcessFile(shadow, "oom_score_adj", "1000"); !set) {
     BATON_LOG(kDebug, "{}", set.error().ToString());
   }
   return {};

@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "cases")]
+sys.path[:0] = [str(HERE), str(HERE / "cases"), str(HERE.parent)]
 sys.dont_write_bytecode = True
 
 

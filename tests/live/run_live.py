@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs one target program of the live tests through checkpoint and restore; the program checks itself (target.h).
 
-  run_live.py --baton BATON --program PROGRAM [--case NAME] --mode MODE [--generations N]
+  run_live.py --baton BATON --program PROGRAM [--case NAME] --mode MODE [--generations N] [--lend]
 
 Modes:
   plain        no checkpoint at all: tests the program itself
@@ -13,6 +13,8 @@ Modes:
   refuse       as root: `baton checkpoint --pid` must fail, its error must hold each line of the program's file `expect`,
                no image may be left, nothing of the program may have changed
   refuse-user  the same as an ordinary user
+
+With --lend the user has ids lent by /etc/subuid, and BATON_LIVE_LENT names a copy of the program with one's setuid bit.
 
 Exit code: 0 passed, 1 failed (the directory stays and is named), 77 cannot run here (the reason is printed).
 BATON_LIVE_BATON in the environment is used instead of --baton. Started as root, the user modes run as uid BATON_LIVE_UID (1000), who needs no entry in /etc/passwd.
@@ -29,7 +31,12 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.dont_write_bytecode = True
+import lent_ids  # noqa: E402
+
 SKIP = 77
+FIRST_LENT_ID = 200000
 STEP_SECONDS = float(os.environ.get("BATON_LIVE_STEP_SECONDS", "20"))
 ROOT_MODES = ("pid", "pid-running", "capsule", "refuse")
 USER_MODES = ("user", "user-pid", "refuse-user")
@@ -223,6 +230,13 @@ class Run:
         self.program = self.reachable(options.program)
         self.baton_path = self.reachable(options.baton) if options.mode != "plain" else None
         self.environment = self.make_environment()
+        if options.lend:
+            self.lend()
+
+    def lend(self):
+        lent_ids.lend(self.top, self.uid, FIRST_LENT_ID, 10)
+        copy = lent_ids.setuid_copy(self.options.program, self.top / "lent", FIRST_LENT_ID + 3, FIRST_LENT_ID + 4)
+        self.environment["BATON_LIVE_LENT"] = str(copy)
 
     def reachable(self, path):
         """The user may not be able to see a build directory that is root's: then a copy."""
@@ -473,6 +487,8 @@ def run(options):
         raise Skip(f"mode {options.mode} needs root")
     if options.mode in USER_MODES and (reason := user_namespaces_reason()):
         raise Skip(f"mode {options.mode} needs user namespaces: {reason}")
+    if options.lend and (reason := lent_ids.reason_against()):
+        raise Skip(reason)
     become_subreaper()
     os.umask(0o022)
     one = Run(options)
@@ -503,6 +519,7 @@ def main():
     parser.add_argument("--case", help="passed to a program that holds several cases")
     parser.add_argument("--mode", choices=("plain", *ROOT_MODES, *USER_MODES), required=True)
     parser.add_argument("--generations", type=int, default=1)
+    parser.add_argument("--lend", action="store_true")
     options = parser.parse_args()
     if "BATON_LIVE_BATON" in os.environ:
         options.baton = pathlib.Path(os.environ["BATON_LIVE_BATON"]).resolve()

@@ -43,17 +43,16 @@ Result<> DescribeFile(pid_t pid, const MapsEntry& entry, Record& record) {
   record.set_path(entry.path);
   record.set_offset(entry.offset);
   record.set_object(ObjectId(entry));
-  struct stat status{};
-  const std::string seen = fmt::format("/proc/{}/root{}", pid, entry.path);
-  const bool there = stat(seen.c_str(), &status) == 0 && status.st_ino == entry.inode;
+  const auto status = StatBelowRoot(pid, entry.path);
+  const bool there = status && status->st_ino == entry.inode;
   record.set_deleted(entry.deleted || !there);
   if (record.deleted() && entry.shared) {
     DescribeSharedMemory(entry, record);
     return {};
   }
-  if (there) record.set_file_bytes(static_cast<uint64_t>(status.st_size));
+  if (there) record.set_file_bytes(static_cast<uint64_t>(status->st_size));
   // A private mapping of /dev/zero is anonymous memory by another name.
-  if (there && S_ISCHR(status.st_mode) && status.st_rdev != makedev(1, 5))
+  if (there && S_ISCHR(status->st_mode) && status->st_rdev != makedev(1, 5))
     return Unsupported(pid, entry, "is device memory, which cannot be saved");
   return {};
 }

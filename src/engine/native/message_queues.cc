@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "task/namespace_visit.h"
+#include "proc/namespace_visit.h"
 
 namespace baton {
 namespace {

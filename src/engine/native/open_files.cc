@@ -35,9 +35,9 @@ std::string Identity(const FdFacts& file) {
 // "process 12 (python3), descriptor 5 (anon_inode:[io_uring], mode 600, fs 0x...)"
 std::string NameOf(const FdFacts& file) {
   const auto comm = ReadComm(file.host_pid);
-  const std::string number = file.fd < 0 ? "one on its way in a socket" : fmt::format("{}", file.fd);
-  return fmt::format("process {} ({}), descriptor {} ({}, mode {:o}, file system {:#x})", file.host_pid,
-                     comm ? *comm : "?", number, file.link, file.status.st_mode, file.fs_magic);
+  const std::string number = file.fd < 0 ? "open without a descriptor" : fmt::format("descriptor {}", file.fd);
+  return fmt::format("process {} ({}), {} ({}, mode {:o}, file system {:#x})", file.host_pid, comm ? *comm : "?",
+                     number, file.link, file.status.st_mode, file.fs_magic);
 }
 
 // The kernel gives /proc/PID/fd of a process that is not dumpable to root (proc(5)), even where we may trace it.
@@ -95,8 +95,10 @@ Result<> OpenFiles::GatherDescriptor(const Process& process, int pid_fd, int fd)
   return {};
 }
 
-Result<uint32_t> OpenFiles::Add(UniqueFd fd) {
+Result<uint32_t> OpenFiles::Add(UniqueFd fd, pid_t host_pid) {
   BATON_TRY(FdFacts facts, GatherFacts(getpid(), fd.get(), fd.get()));
+  facts.host_pid = host_pid;
+  facts.fd = -1;
   return static_cast<uint32_t>(Remember(std::move(facts), std::move(fd)) + 1);
 }
 

@@ -36,7 +36,7 @@ class OpenFiles : public CaptureContext {
   // Looks at all descriptors of all processes; touches nothing.
   Result<> Gather(const std::vector<Process>& processes, const std::vector<ExternalFd>& externals);
   // One that is no descriptor: a working directory, an executable. After Gather; `fd` is ours. Its id.
-  Result<uint32_t> Add(UniqueFd fd);
+  Result<uint32_t> Add(UniqueFd fd, pid_t host_pid);
   // Exactly one kind must claim each and find nothing against it.
   Result<> Check() const;
   // The records of all open files, in the order of Gather.

@@ -17,8 +17,8 @@
 #include "base/fault.h"
 #include "base/unique_fd.h"
 #include "engine/native/sysv_record.h"
+#include "proc/namespace_visit.h"
 #include "proc/process_files.h"
-#include "task/namespace_visit.h"
 
 #ifndef SHM_STAT_ANY
 #define SHM_STAT_ANY 15

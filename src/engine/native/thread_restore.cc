@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "base/fault.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "engine/native/io_priority.h"
 #include "engine/native/pending_call.h"
@@ -243,10 +242,9 @@ Result<> RestoreIntervalTimers(RemoteSyscalls& calls, const pb::ProcessRecord& r
 }
 
 void RestoreOomScore(pid_t host_pid, const pb::ProcessRecord& record) {
-  const std::string path = fmt::format("/proc/{}/oom_score_adj", host_pid);
-  const auto now = ReadFile(path);
+  const auto now = ReadProcessFile(host_pid, "oom_score_adj");
   if (!now || std::atoi(now->c_str()) == record.oom_score_adj()) return;
-  if (auto set = WriteFile(path, std::to_string(record.oom_score_adj())); !set) {
+  if (auto set = WriteProcessFile(host_pid, "oom_score_adj", std::to_string(record.oom_score_adj())); !set) {
     BATON_LOG(kWarn, "process {}: oom_score_adj: {}", record.pid(), set.error().ToString());
   }
 }
@@ -254,8 +252,7 @@ void RestoreOomScore(pid_t host_pid, const pb::ProcessRecord& record) {
 void RestoreCoredumpFilter(pid_t host_pid, const pb::ProcessRecord& record) {
   const auto now = ReadProcessFile(host_pid, "coredump_filter");
   if (!now || std::strtoul(now->c_str(), nullptr, 16) == record.coredump_filter()) return;
-  auto set =
-      WriteFile(fmt::format("/proc/{}/coredump_filter", host_pid), fmt::format("{:#x}", record.coredump_filter()));
+  auto set = WriteProcessFile(host_pid, "coredump_filter", fmt::format("{:#x}", record.coredump_filter()));
   if (!set) BATON_LOG(kWarn, "process {}: coredump_filter: {}", record.pid(), set.error().ToString());
 }
 

@@ -20,6 +20,7 @@
 #include "engine/native/seccomp.h"
 #include "engine/native/shared_tables.h"
 #include "engine/native/thread_capture.h"
+#include "proc/namespace_visit.h"
 #include "proc/process_files.h"
 
 namespace baton {
@@ -109,7 +110,10 @@ Result<> NativeCapture::CaptureAll() {
   BATON_CHECKED(CaptureInside());
   BATON_CHECKED(sysv_.CopySegments(pages_));
   BATON_CHECKED(CheckDeathSignals());
-  BATON_TRY(file_records_, open_files_.Capture());
+  BATON_CHECKED(WithIdsOf(frozen_->processes().front().living_tid(), [this]() -> Result<> {
+    BATON_TRY(file_records_, open_files_.Capture());
+    return {};
+  }));
   contents_ = open_files_.TakeContents();
   NoteWrittenFiles();
   return FailPoint("capture.done");
@@ -126,10 +130,12 @@ Result<> NativeCapture::CheckAll() {
     processes.push_back({process.pid, process.living_tid(), ns_pid, process.zombie});
   }
   BATON_CHECKED(CheckSharedTables(frozen_->processes()));
-  BATON_CHECKED(open_files_.Gather(processes, request_.externals));
-  BATON_CHECKED(AddRemovedFiles());
-  BATON_CHECKED(AddMessageQueues());
-  return open_files_.Check();
+  return WithIdsOf(root, [&]() -> Result<> {
+    BATON_CHECKED(open_files_.Gather(processes, request_.externals));
+    BATON_CHECKED(AddRemovedFiles());
+    BATON_CHECKED(AddMessageQueues());
+    return open_files_.Check();
+  });
 }
 
 // Working directories and executables that no path leads to are saved like open files that have been deleted.
@@ -141,8 +147,8 @@ Result<> NativeCapture::AddRemovedFiles() {
       const std::string path = fmt::format("/proc/{}/{}", process.living_tid(), name);
       struct stat status{};
       if (stat(path.c_str(), &status) != 0 || status.st_nlink > 0) continue;
-      BATON_TRY(UniqueFd fd, OpenFile(path, flags));
-      BATON_TRY((*ids)[process.pid], open_files_.Add(std::move(fd)));
+      BATON_TRY(UniqueFd fd, OpenProcessFile(process.living_tid(), name, flags));
+      BATON_TRY((*ids)[process.pid], open_files_.Add(std::move(fd), process.living_tid()));
     }
   }
   return {};
@@ -189,7 +195,7 @@ Result<> NativeCapture::AddMessageQueues() {
     const bool known = std::ranges::any_of(open_files_.files(), [&](const FdFacts& file) {
       return file.status.st_dev == status.st_dev && file.status.st_ino == status.st_ino;
     });
-    if (!known) BATON_CHECKED(open_files_.Add(std::move(queue)));
+    if (!known) BATON_CHECKED(open_files_.Add(std::move(queue), frozen_->processes().front().living_tid()));
   }
   return {};
 }
@@ -323,10 +329,8 @@ void NativeCapture::NoteWrittenFiles() {
     for (const pb::MappingRecord& mapping : processes_[i].mappings()) {
       if (mapping.backing() != pb::MappingRecord::FILE || !mapping.shared() || !mapping.maybe_writable()) continue;
       // As the unit sees the path: its directories may be elsewhere here.
-      const std::string path = fmt::format("/proc/{}/root{}", frozen_->processes()[i].living_tid(), mapping.path());
-      struct stat status{};
-      if (stat(path.c_str(), &status) != 0) continue;
-      written_files_.push_back({mapping.path(), status.st_dev, status.st_ino, true, false});
+      const auto status = StatBelowRoot(frozen_->processes()[i].living_tid(), mapping.path());
+      if (status) written_files_.push_back({mapping.path(), status->st_dev, status->st_ino, true, false});
     }
   }
 }

@@ -60,6 +60,7 @@ class NativeCapture : public UnitCapture {
   std::map<pid_t, uint32_t> removed_exes_;
   std::optional<FrozenUnit> frozen_;
   std::map<pid_t, MappingFlags> flags_;  // by host pid
+  std::optional<pid_t> of_other_user_;   // a process that is not ours
   OpenFiles open_files_;
   OpenFiles::Contents contents_;
   SysvCapture sysv_;  // what it has attached is read by pages_ up to Write

@@ -169,6 +169,8 @@ Result<> NativeRestore::FinishProcess(Member& member) {
     BATON_CHECKED(DropPending(*member.threads[i]));
     BATON_CHECKED(RestoreCredentials(*member.threads[i], record, record.threads(static_cast<int>(i))));
   }
+  // A change of user takes it away, and with it what we may see of the process; see RemoveBootArea for the other way.
+  BATON_CHECKED(leader.calls().Do("make it dumpable", SYS_prctl, PR_SET_DUMPABLE, 1));
   BATON_CHECKED(RestoreTimers(leader, record));
   BATON_CHECKED(RestorePending(leader, record));
   for (size_t i = 0; i < member.threads.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -14,7 +15,7 @@ Result<FdFacts> GatherFacts(pid_t host_pid, int fd, int copy) {
   facts.host_pid = host_pid;
   facts.fd = fd;
   facts.copy = copy;
-  BATON_TRY(facts.link, ReadFdLink(host_pid, fd));
+  BATON_TRY(facts.link, ReadFdLink(getpid(), copy));  // says the same, and is ours to read
   BATON_TRY(facts.info, ReadFdInfo(host_pid, fd));
   const int got = fstat(copy, &facts.status);
   if (const int error = errno; got != 0) return ErrnoError(error, "fstat of {}", facts.link);

@@ -120,13 +120,14 @@ Result<> Fill(const pb::FilePayload& payload, int fd, RestoreContext& context) {
   return {};
 }
 
-// Owner and times as far as we may: nobody can open the file by a name, so nothing depends on the owner.
-void SetAttributes(const pb::FilePayload& payload, int fd) {
+// As far as we may, and in this order: the times are the owner's to set.
+Result<> SetTimesAndOwner(const pb::FilePayload& payload, int copy, int fd, RemoteSyscalls& holder) {
   constexpr int64_t kSecond = 1'000'000'000;
   const auto spec = [](int64_t ns) { return timespec{ns / kSecond, ns % kSecond}; };
   const std::array<timespec, 2> times{spec(payload.atime_ns()), spec(payload.mtime_ns())};
-  [[maybe_unused]] const int owned = fchown(fd, payload.uid(), payload.gid());
-  [[maybe_unused]] const int timed = futimens(fd, times.data());
+  [[maybe_unused]] const int timed = futimens(copy, times.data());
+  BATON_CHECKED(holder.Call(SYS_fchown, fd, payload.uid(), payload.gid()));
+  return {};
 }
 
 Result<int> MakeFile(const pb::FilePayload& payload, RestoreContext& context) {
@@ -142,7 +143,7 @@ Result<int> MakeFile(const pb::FilePayload& payload, RestoreContext& context) {
   const auto fd = static_cast<int>(*made);
   BATON_TRY(const UniqueFd copy, context.CopyFromHolder(fd));
   BATON_CHECKED(Fill(payload, copy.get(), context));
-  SetAttributes(payload, copy.get());
+  BATON_CHECKED(SetTimesAndOwner(payload, copy.get(), fd, holder));
   return fd;
 }
 
@@ -154,9 +155,9 @@ Result<int> FindOrMakeFile(const pb::FilePayload& payload, RestoreContext& conte
   return fd;
 }
 
-Result<> SetMode(int fd, mode_t mode) {
-  const int set = fchmod(fd, mode);
-  if (const int error = errno; set != 0) return ErrnoError(error, "set the mode of a deleted file");
+// By the holder: the file may be another user's.
+Result<> SetMode(RemoteSyscalls& holder, int fd, mode_t mode) {
+  BATON_CHECKED(holder.Do("set the mode of a deleted file", SYS_fchmod, fd, mode));
   return {};
 }
 
@@ -204,16 +205,15 @@ Result<> SaveContent(const FdFacts& file, pb::FilePayload& payload, CaptureConte
 
 Result<int> OpenNameless(const pb::FilePayload& payload, RestoreContext& context) {
   BATON_TRY(const int file, FindOrMakeFile(payload, context));
-  BATON_TRY(const UniqueFd copy, context.CopyFromHolder(file));
+  RemoteSyscalls& holder = context.holder();
   // What an open file may do was decided when it was opened first; the mode of today must not be in the way.
-  BATON_CHECKED(SetMode(copy.get(), 0700));
+  BATON_CHECKED(SetMode(holder, file, 0700));
   auto flags = static_cast<int>(payload.flags() & ~static_cast<unsigned>(O_NOFOLLOW | O_DIRECTORY)) | O_CLOEXEC;
   if (S_ISDIR(payload.mode())) flags |= O_DIRECTORY;
-  RemoteSyscalls& holder = context.holder();
   BATON_TRY(const RemotePtr<> at, holder.PutString(fmt::format("/proc/self/fd/{}", file)));
   BATON_TRY(const int64_t fd,
             holder.Do(fmt::format("open deleted file {} again", payload.path()), SYS_openat, AT_FDCWD, at, flags));
-  BATON_CHECKED(SetMode(copy.get(), payload.mode() & 07777));
+  BATON_CHECKED(SetMode(holder, file, payload.mode() & 07777));
   return static_cast<int>(fd);
 }
 

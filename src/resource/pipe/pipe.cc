@@ -24,6 +24,7 @@ namespace {
 constexpr std::string_view kName = "pipe";
 constexpr unsigned kKeptFlags = O_ACCMODE | O_NONBLOCK | O_APPEND | O_DIRECT;
 constexpr uint32_t kPage = 4096;
+constexpr uint32_t kPermissions = 07777;
 constexpr std::string_view kAnonymous = "pipe:[";
 constexpr std::string_view kDeleted = " (deleted)";
 
@@ -46,11 +47,12 @@ uint32_t NumberOf(const FdFacts& file, const CaptureContext& context) {
   return first == files.end() ? file.id : first->id;
 }
 
-bool HasName(const FdFacts& file) { return !file.link.starts_with(kAnonymous) && !file.link.ends_with(kDeleted); }
+bool IsFifo(const FdFacts& file) { return !file.link.starts_with(kAnonymous); }
+bool IsRemoved(const FdFacts& file) { return IsFifo(file) && file.link.ends_with(kDeleted); }
 
 // Only FIFOs know this state: poll(2) of one without a writer hangs up once there was one since the reader's open.
 bool AwaitsWriter(const FdFacts& file, const CaptureContext& context) {
-  if (!HasName(file) || Writes(file) || AnyOfPipe(file, context, Writes)) return false;
+  if (!IsFifo(file) || Writes(file) || AnyOfPipe(file, context, Writes)) return false;
   int waiting = 0;
   if (ioctl(file.copy, FIONREAD, &waiting) != 0 || waiting != 0) return false;
   pollfd asked{.fd = file.copy, .events = POLLIN, .revents = 0};
@@ -76,6 +78,15 @@ Result<> CheckOtherEnd(const FdFacts& file, PipeEnd other_end, const CaptureCont
       "the other end of this pipe is outside the unit, in {}: give --external fd:{}=inherit|close, or save "
       "that process too",
       who, file.users.empty() ? file.fd : file.users.front().fd);
+}
+
+void SetPlace(const FdFacts& file, pb::PipePayload& message) {
+  message.set_removed(IsRemoved(file));
+  if (IsFifo(file)) message.set_path(file.link.substr(0, file.link.size() - (message.removed() ? kDeleted.size() : 0)));
+  if (IsFifo(file) && !message.removed()) return;
+  message.mutable_access()->set_uid(file.status.st_uid);
+  message.mutable_access()->set_gid(file.status.st_gid);
+  message.mutable_access()->set_mode(file.status.st_mode & kPermissions);
 }
 
 Result<> CheckPackets(const pb::PipePayload& message) {
@@ -104,7 +115,8 @@ Result<pb::PipePayload> Parse(std::string_view payload) {
       message.pipe() > 0 && (message.flags() & ~kKeptFlags) == 0 && (message.flags() & O_ACCMODE) != O_ACCMODE &&
       std::has_single_bit(message.capacity()) && message.capacity() >= kPage && message.capacity() <= (1U << 31) &&
       message.content().size() <= message.capacity() && (message.path().empty() || message.path().front() == '/') &&
-      message.path().find('\0') == std::string::npos;
+      message.path().find('\0') == std::string::npos && (!message.removed() || !message.path().empty()) &&
+      message.access().mode() <= kPermissions;
   if (!sane) {
     return MakeError(ErrorCode::kCorrupt, "pipe {}: flags {:o}, capacity {}, {} bytes in it, path of {} bytes",
                      message.pipe(), message.flags(), message.capacity(), message.content().size(),
@@ -119,8 +131,9 @@ Result<pb::PipePayload> Parse(std::string_view payload) {
 std::string DescribePipe(const pb::PipePayload& message) {
   const unsigned access = message.flags() & O_ACCMODE;
   const std::string_view end = access == O_RDONLY ? "read end" : access == O_WRONLY ? "write end" : "both ends";
-  std::string text = message.path().empty() ? fmt::format("pipe {}, {}", message.pipe(), end)
-                                            : fmt::format("FIFO {}, {}", message.path(), end);
+  std::string text = message.path().empty()
+                         ? fmt::format("pipe {}, {}", message.pipe(), end)
+                         : fmt::format("{}FIFO {}, {}", message.removed() ? "removed " : "", message.path(), end);
   if (!message.content().empty()) text += fmt::format(", {} bytes in it", message.content().size());
   if (!message.packets().empty()) text += fmt::format(" ({} packets)", message.packets_size());
   return text;
@@ -142,7 +155,7 @@ class PipeKind : public ResourceKind {
   Result<std::string> Capture(const FdFacts& file, CaptureContext& context) const override {
     pb::PipePayload message;
     message.set_pipe(NumberOf(file, context));
-    if (HasName(file)) message.set_path(file.link);
+    SetPlace(file, message);
     message.set_flags(file.info.flags & kKeptFlags);
     const int capacity = fcntl(file.copy, F_GETPIPE_SZ);
     if (const int error = errno; capacity < 0) return ErrnoError(error, "F_GETPIPE_SZ of {}", file.link);

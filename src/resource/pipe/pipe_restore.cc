@@ -38,9 +38,12 @@ class SharedPipe {
   Result<> Make() {
     if (message_.path().empty()) {
       BATON_CHECKED(MakeAnonymous());
+    } else if (message_.removed()) {
+      BATON_CHECKED(MakeRemovedFifo());
     } else {
       BATON_CHECKED(OpenFifo());
     }
+    BATON_CHECKED(SetAccess());
     BATON_TRY(const int64_t size,
               calls_.Call(SYS_fcntl, Shared("write"), F_SETPIPE_SZ, static_cast<int64_t>(message_.capacity())));
     if (size < 0) {
@@ -61,13 +64,48 @@ class SharedPipe {
     return {};
   }
 
+  // By those who may now: an id that is not here stays ours. The mode last, which a change of owner may cut.
+  Result<> SetAccess() {
+    if (!message_.has_access()) return {};
+    const pb::PipePayload::Access& access = message_.access();
+    BATON_CHECKED(calls_.Call(SYS_fchown, Shared("write"), access.uid(), access.gid()));
+    BATON_CHECKED(calls_.Do("mode of a pipe", SYS_fchmod, Shared("write"), access.mode()));
+    return {};
+  }
+
+  // Under its old name if that is free: it is seen in /proc/PID/fd.
+  Result<> MakeRemovedFifo() {
+    constexpr int kTries = 100;
+    const std::string path = context_.MapPath(message_.path());
+    const std::string beside = path.substr(0, path.rfind('/'));
+    for (int attempt = 0; attempt < kTries; ++attempt) {
+      std::string name = path;
+      if (attempt > 0) name = fmt::format("{}/.baton-removed-{}", attempt % 2 == 1 ? beside : "/tmp", attempt);
+      calls_.ResetArguments();
+      BATON_TRY(const auto at, calls_.PutString(name));
+      BATON_TRY(const int64_t made, calls_.Call(SYS_mknodat, AT_FDCWD, at, S_IFIFO | 0600, 0));
+      if (made < 0) continue;
+      auto opened = Open(at);
+      BATON_CHECKED(calls_.Do("remove " + name, SYS_unlinkat, AT_FDCWD, at, 0));
+      if (!opened) return opened.Fail();
+      if (*opened < 0) return ErrnoError(static_cast<int>(-*opened), "FIFO {}", name);
+      ShareFifo(static_cast<int>(*opened));
+      return {};
+    }
+    return MakeError(ErrorCode::kIo, "no FIFO can be made in {} or /tmp", beside);
+  }
+
   // A reader that awaits its first writer must not see one of ours.
+  Result<int64_t> Open(RemotePtr<> path) {
+    const int access = message_.awaits_writer() ? O_RDONLY : O_RDWR;
+    return calls_.Call(SYS_openat, AT_FDCWD, path, access | O_NONBLOCK | O_CLOEXEC, 0);
+  }
+
   Result<> OpenFifo() {
     calls_.ResetArguments();
     const std::string path = context_.MapPath(message_.path());
     BATON_TRY(const auto at, calls_.PutString(path));
-    const int access = message_.awaits_writer() ? O_RDONLY : O_RDWR;
-    BATON_TRY(const int64_t opened, calls_.Call(SYS_openat, AT_FDCWD, at, access | O_NONBLOCK | O_CLOEXEC, 0));
+    BATON_TRY(const int64_t opened, Open(at));
     if (opened < 0) {
       return ErrnoError(static_cast<int>(-opened), "FIFO {}: make it with mkfifo and restore again", path);
     }
@@ -77,11 +115,15 @@ class SharedPipe {
     if (fstat(copy.get(), &status) != 0 || !S_ISFIFO(status.st_mode)) {
       return MakeError(ErrorCode::kConflict, "{} was a FIFO and is something else now", path);
     }
+    ShareFifo(fd);
+    return {};
+  }
+
+  void ShareFifo(int fd) {
     Share("read", fd);
     Share("write", fd);
     Share("read taken", 1);
     Share("write taken", 1);
-    return {};
   }
 
   Result<> Fill() {

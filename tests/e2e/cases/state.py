@@ -10,6 +10,7 @@ import stat
 import subprocess
 import time
 
+import lent_ids
 from harness import Failure, Skip, Steps, check, wait_until
 
 
@@ -325,27 +326,12 @@ os.execv(sys.argv[1], sys.argv[1:])
     check("Traceback" not in text, text)
 
 
-def lend_ids(sandbox, first, count):
-    """/etc/subuid and the like, for this process and what it starts only: the runner starts one for each case."""
-    account = f"e2e-lent:x:{sandbox.uid}:{sandbox.uid}::/:/bin/sh\n" + pathlib.Path("/etc/passwd").read_text()
-    lent = f"{sandbox.uid}:{first}:{count}\n"
-    libc = ctypes.CDLL(None, use_errno=True)
-    check(libc.unshare(0x20000) == 0 and libc.mount(b"none", b"/", None, 0x44000, None) == 0, "no mount namespace")
-    for name, text in (("passwd", account), ("subuid", lent), ("subgid", lent)):
-        path, target = sandbox.write(name, text), pathlib.Path("/etc", name)
-        target.touch()
-        check(libc.mount(bytes(path), bytes(target), None, 0x1000, None) == 0, f"cannot cover {target}")
-
-
 def case_lent_ids(sandbox):
     """A job of an ordinary user in which a program of a lent user id makes files, saved and resumed."""
-    if os.getuid() != 0 or not pathlib.Path("/usr/bin/newuidmap").exists():
-        raise Skip("needs root to lend ids, and newuidmap")
-    lend_ids(sandbox, 200000, 10)
-    maker = sandbox.base / "maker"
-    shutil.copy("/usr/bin/touch", maker)
-    os.chown(maker, 200003, 200004)
-    maker.chmod(0o6755)
+    if reason := lent_ids.reason_against():
+        raise Skip(reason)
+    lent_ids.lend(sandbox.base, sandbox.uid, 200000, 10)
+    maker = lent_ids.setuid_copy("/usr/bin/touch", sandbox.base / "maker", 200003, 200004)
     sandbox.work.chmod(0o777)
     go = sandbox.base / "go"
     script = f"""{maker} first; stat -c 'made by %u:%g' first; cat /proc/self/uid_map
@@ -362,11 +348,54 @@ def case_lent_ids(sandbox):
     check("still of 200003:200004" in text and "second by 200003:200004" in text, text)
 
 
+AS_ANOTHER_USER = """
+import os, sys, time
+if os.getuid() != os.geteuid():
+    os.setresgid(*[os.getegid()] * 3)
+    os.setresuid(*[os.geteuid()] * 3)
+    os.execv("/usr/bin/python3", ["python3", *sys.orig_argv[1:]])
+os.umask(0o077)
+os.mkdir("own")
+steps, go = open("own/steps", "w"), sys.argv[1]
+step = 0
+while not os.path.exists(go):
+    step += 1
+    print(step, file=steps, flush=True)
+    time.sleep(0.01)
+print("user", os.getresuid(), os.stat("own").st_uid, os.stat("own/steps").st_uid, oct(os.stat("own").st_mode & 0o777))
+print("steps", [int(line) for line in open("own/steps")] == list(range(1, step + 1)), flush=True)
+"""
+
+
+def case_lent_user(sandbox):
+    """A job with a process of a lent user and files that nobody else may read: killed, its files gone, resumed; twice."""
+    if reason := lent_ids.reason_against():
+        raise Skip(reason)
+    lent_ids.lend(sandbox.base, sandbox.uid, 200000, 10)
+    python = lent_ids.setuid_copy(os.path.realpath("/usr/bin/python3"), sandbox.base / "python", 200003, 200004)
+    sandbox.work.chmod(0o777)
+    go, script = sandbox.base / "go", sandbox.write("script.py", AS_ANOTHER_USER)
+    keeper = sandbox.start("--name", "job", "--", "sh", "-c", f"{python} {script} {go}; echo ended $?")
+    steps = sandbox.work / "own/steps"
+    for _ in range(2):
+        seen = steps.stat().st_size if steps.exists() else 0
+        wait_until(lambda: steps.exists() and steps.stat().st_size > seen + 20, "a step")
+        sandbox.checkpoint()
+        keeper.kill()
+        shutil.rmtree(sandbox.work / "own")
+        keeper = sandbox.resume()
+    wait_until(steps.exists, "the file of the steps")
+    go.touch()
+    keeper.ends_with(0)
+    text = sandbox.call("logs", "job")
+    check("user (200003, 200003, 200003) 200003 200003 0o700\nsteps True\nended 0\n" in text, text)
+
+
 def case_lent_ids_that_the_system_does_not_give(sandbox):
     """newuidmap refuses: the job has one id, as without it."""
-    if os.getuid() != 0 or not pathlib.Path("/usr/bin/newuidmap").exists():
-        raise Skip("needs root to lend ids, and newuidmap")
-    lend_ids(sandbox, sandbox.uid, 10)  # its own id a second time
+    if reason := lent_ids.reason_against():
+        raise Skip(reason)
+    lent_ids.lend(sandbox.base, sandbox.uid, sandbox.uid, 10)  # its own id a second time
     out = sandbox.call("run", "--", "cat", "/proc/self/uid_map", "/proc/self/gid_map")
     check(out.split() == [str(sandbox.uid), str(sandbox.uid), "1"] * 2, out)
 

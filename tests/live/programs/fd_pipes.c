@@ -185,9 +185,20 @@ static void fifo_bytes(void) {
 static void fifo_deleted(void) {
   int fd = make_fifo();
   put(fd, 500, 1);
+  OK(fchmod(fd, 0620));
+  int reading = OK(open(live_path("fifo"), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   OK(unlink(live_path("fifo")));
   until_go();
-  get(fd, 500, 1);
+  struct stat status;
+  OK(fstat(fd, &status));
+  SAME(status.st_mode, S_IFIFO | 0620);
+  SAME(status.st_nlink, 0);
+  char link[64], target[2400] = "", wanted[2400];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  OK(readlink(link, target, sizeof target - 1));
+  snprintf(wanted, sizeof wanted, "%s (deleted)", live_path("fifo"));
+  CHECK(strcmp(target, wanted) == 0, "%s, not %s", target, wanted);
+  get(reading, 500, 1);
   CHECK(access(live_path("fifo"), F_OK) == -1, "the name is back");
 }
 static void opener(void* unused) {
