@@ -151,10 +151,10 @@ def difference(before, after):
 class Target:
     """target.c, running by itself in its own session; or, with `run`, in whatever that starts it in."""
 
-    def __init__(self, bench, spares=0):
+    def __init__(self, bench, spares=0, program=None):
         self.dir = os.path.join(bench.place, f"target{bench.next_number()}")
         os.mkdir(self.dir)
-        self.command = [bench.program, self.dir, str(spares)]
+        self.command = [program or bench.program, self.dir, str(spares)]
         self.process = None
 
     def start(self):
@@ -206,6 +206,7 @@ class Bench:
 
     def __init__(self, arguments, place):
         self.baton, self.program, self.place = arguments.baton, arguments.target, place
+        self.objects = getattr(arguments, "objects", None)
         self.root = os.geteuid() == 0
         self.number = 0
         os.mkdir(os.path.join(place, "tmp"))
@@ -252,9 +253,9 @@ class Bench:
         if left:
             raise Failed(f"{when}: left {left}")
 
-    def expected(self):
+    def expected(self, program=None):
         """The result of an undisturbed run."""
-        target = Target(self).start()
+        target = Target(self, program=program).start()
         result = target.finish()
         target.process.wait()
         if "wrong 0 inside same" not in result or target.interrupts() != 0:
@@ -305,6 +306,16 @@ def copy_in(place, path):
     return target
 
 
+def remove_objects(place):
+    """What outlives processes, by the commands that a target has written down."""
+    for file in pathlib.Path(place).glob("target*/cleanup"):
+        for words in map(str.split, file.read_text().splitlines()):
+            if words[0] == "mq_unlink":
+                ctypes.CDLL(None).mq_unlink(words[1].encode())
+            else:
+                subprocess.run(words, stderr=subprocess.DEVNULL, check=False)
+
+
 def run_test(test, arguments):
     """In a place of its own, as an ordinary user if asked; the exit code."""
     place = tempfile.mkdtemp(prefix="baton-faults-", dir="/var/tmp")
@@ -313,6 +324,8 @@ def run_test(test, arguments):
     try:
         if arguments.user and os.geteuid() == 0:
             arguments.baton, arguments.target = copy_in(place, arguments.baton), copy_in(place, arguments.target)
+            if getattr(arguments, "objects", None):
+                arguments.objects = copy_in(place, arguments.objects)
             drop_privileges(place)
         test(Bench(arguments, place))
     except Failed as failure:
@@ -320,5 +333,6 @@ def run_test(test, arguments):
         return 1
     finally:
         kill_descendants()
+        remove_objects(place)
         shutil.rmtree(place, ignore_errors=True)
     return 0
