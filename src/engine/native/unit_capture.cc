@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "engine/native/credentials.h"
+#include "engine/native/ipc_limits.h"
 #include "engine/native/job_control.h"
 #include "engine/native/machine.h"
 #include "engine/native/message_queues.h"
@@ -180,6 +181,7 @@ Result<> NativeCapture::CaptureOutside() {
                      record.pid());
   }
   BATON_CHECKED(DescribeMachine(frozen_->processes().front().living_tid(), unit_));
+  BATON_CHECKED(CaptureIpcLimits(frozen_->processes().front().living_tid(), unit_));
   unit_.set_root_pid(static_cast<uint32_t>(processes_.front().pid()));
   unit_.set_capsule(request_.scope == CaptureRequest::Scope::kCapsule);
   unit_.set_outside_parent(static_cast<uint32_t>(processes_.front().ppid()));

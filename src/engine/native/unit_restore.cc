@@ -13,6 +13,7 @@
 #include "engine/native/credentials.h"
 #include "engine/native/descriptor_restore.h"
 #include "engine/native/interrupted_call.h"
+#include "engine/native/ipc_limits.h"
 #include "engine/native/job_control.h"
 #include "engine/native/machine.h"
 #include "engine/native/seccomp.h"
@@ -44,6 +45,7 @@ Result<> NativeRestore::Rebuild() {
   root_host_pid_ = blanks_.at(static_cast<pid_t>(image_.unit.root_pid()))->host_pid();
   BATON_TRY(holder_, Holder::Make(*request_.spawner, NumbersInUse(image_), boot_, image_, blanks_));
   if (!request_.in_capsule) holder_->set_undos(&undos_);
+  BATON_CHECKED(RestoreIpcLimits(root_host_pid_, image_.unit, IpcLimits::kOfObjects));
   BATON_CHECKED(holder_->PassSegments(*request_.image));
   BATON_CHECKED(holder_->FetchTerminals(terminals));
   BATON_CHECKED(holder_->MakeOpenFiles(request_.externals));
@@ -59,6 +61,7 @@ Result<> NativeRestore::Rebuild() {
   }
   blanks_.clear();
   BATON_CHECKED(sysv_->MarkRemoved());
+  BATON_CHECKED(RestoreIpcLimits(root_host_pid_, image_.unit, IpcLimits::kOfOrphans));
   // Not before all memory is in place: that takes descriptors for a moment, and tables may be shared.
   for (const pb::ProcessRecord& record : image_.processes) {
     if (record.zombie()) continue;

@@ -1,5 +1,6 @@
 """Objects that outlive their processes: System V IPC and POSIX message queues of trees restored where they were."""
 import ctypes
+import json
 import os
 import subprocess
 
@@ -141,3 +142,41 @@ def case_a_queue_that_was_only_guessed_hinders_nothing(sandbox):  # as root
     sandbox.call("restore", objects.image, "--detach")
     objects.end()
     check(libc.msgget(key, 0) == queues[-1], "the other program's queue is another one now")
+
+
+LIMITS = {"kernel/shmmax": 12345678, "kernel/shmmni": 77, "kernel/msgmax": 70000, "kernel/msgmnb": 90000, "kernel/sem": "100 2000 30 40",
+          "kernel/shm_rmid_forced": 1, "fs/mqueue/queues_max": 9, "fs/mqueue/msg_default": 7}
+
+# Changes the limits of its namespace, has a message and a set that are larger than they usually may be, and tells what it finds.
+CHANGES_LIMITS = """
+import ctypes, json, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+for name, value in json.loads(sys.argv[1]).items():
+    open("/proc/sys/" + name, "w").write(str(value))
+queue = libc.msgget(0, 0o600)
+sent = libc.msgsnd(queue, (1).to_bytes(8, "little") + bytes(60000), 60000, 0)
+memory = libc.shmget(0, 4096, 0o600)
+libc.shmat.restype = ctypes.c_void_p
+libc.shmat(memory, None, 0)
+print("ready", sent, flush=True)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.01)
+print({name: open("/proc/sys/" + name).read().split() for name in json.loads(sys.argv[1])})
+print(libc.msgrcv(queue, ctypes.create_string_buffer(70000), 60000, 0, 0), libc.shmctl(memory, 2, ctypes.create_string_buffer(300)))
+"""
+
+
+def case_limits_of_a_capsule(sandbox):  # as root
+    """Sysctls of the job's own IPC namespace, which only root may change."""
+    go, outside = sandbox.base / "go", {name: open(f"/proc/sys/{name}").read() for name in LIMITS}
+    keeper = sandbox.start("--name", "job", "--", "/usr/bin/python3", "-c", CHANGES_LIMITS, json.dumps(LIMITS), str(go))
+    keeper.shows("ready 0")
+    for _ in range(2):
+        sandbox.checkpoint()
+        keeper.kill()
+        keeper = sandbox.resume()
+    go.touch()
+    keeper.ends_with(0)
+    text = sandbox.call("logs", "job")
+    check(str({name: str(value).split() for name, value in LIMITS.items()}) + "\n60000 0\n" in text, text)
+    check({name: open(f"/proc/sys/{name}").read() for name in LIMITS} == outside, "the machine's own have changed")
