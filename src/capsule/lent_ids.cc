@@ -13,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "capsule/id_maps.h"
 #include "capsule/namespaces.h"
+#include "proc/namespace_visit.h"
 
 namespace baton {
 namespace {
@@ -25,17 +26,24 @@ namespace {
   while (true) pause();
 }
 
-void End(pid_t child) {
-  kill(child, SIGKILL);
-  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-  }
-}
+// A process in a user namespace with our own ids and the lent ones; it ends with this object, and with us.
+class Borrower {
+ public:
+  static Result<Borrower> Start();
+  Borrower(Borrower&& other) noexcept : pid_(std::exchange(other.pid_, 0)), ready_(other.ready_) {}
+  Borrower& operator=(Borrower&&) = delete;
+  ~Borrower();
 
-}  // namespace
+  pid_t pid() const { return pid_; }
+  bool ready() const { return ready_; }
 
-Result<LentIds> LentIds::Borrow() {
-  if (const SubordinateIds ids = FindSubordinateIds(); ids.users.empty() && ids.groups.empty())
-    return LentIds(getpid());
+ private:
+  explicit Borrower(pid_t pid) : pid_(pid) {}
+  pid_t pid_;  // 0: moved from
+  bool ready_ = false;
+};
+
+Result<Borrower> Borrower::Start() {
   std::array<int, 2> ends{};
   const int piped = pipe2(ends.data(), O_CLOEXEC);
   if (const int error = errno; piped != 0) return ErrnoError(error, "pipe");
@@ -48,20 +56,29 @@ Result<LentIds> LentIds::Borrow() {
   {
     const UniqueFd closed_here = std::move(theirs);
   }
-  LentIds made(child);
+  Borrower made(child);
   char byte = 0;
-  while (true) {
-    const ssize_t got = read(ours.get(), &byte, 1);
-    if (got < 0 && errno == EINTR) continue;
-    if (got == 1) return made;
-    return LentIds(self);  // the capsule will say why
+  ssize_t got = -1;
+  do {
+    got = read(ours.get(), &byte, 1);
+  } while (got < 0 && errno == EINTR);
+  made.ready_ = got == 1;
+  return made;
+}
+
+Borrower::~Borrower() {
+  if (pid_ == 0) return;
+  kill(pid_, SIGKILL);
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 
-LentIds::LentIds(LentIds&& other) noexcept : pid_(std::exchange(other.pid_, getpid())) {}
+}  // namespace
 
-LentIds::~LentIds() {
-  if (pid_ != getpid()) End(pid_);
+Result<> WithLentIds(const std::function<Result<>()>& visit) {
+  if (const SubordinateIds ids = FindSubordinateIds(); ids.users.empty() && ids.groups.empty()) return visit();
+  BATON_TRY(const Borrower borrower, Borrower::Start());
+  return borrower.ready() ? WithIdsOf(borrower.pid(), visit) : visit();
 }
 
 }  // namespace baton

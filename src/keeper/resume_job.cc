@@ -16,7 +16,6 @@
 #include "keeper/spawners.h"
 #include "keeper/store_checkpointer.h"
 #include "keeper/workspace_plan.h"
-#include "proc/namespace_visit.h"
 #include "store/job_lock.h"
 #include "workspace/host_files.h"
 
@@ -121,9 +120,8 @@ pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunR
 Result<pb::WorkspaceManifest> BringBackWorkspace(const StatePaths& paths, const pb::RunRecord& record,
                                                  const std::string& origin, const pb::WorkspaceManifest& manifest) {
   const DirectoryStore store(record.store_dir());
-  BATON_TRY(const LentIds lent, LentIds::Borrow());
   WorkspaceRestoreReport report;
-  auto restored = WithIdsOf(lent.pid(), [&]() -> Result<> {
+  auto restored = WithLentIds([&]() -> Result<> {
     BATON_TRY(report, RestoreWorkspace(manifest, {.objects_dir = store.ObjectsPath(origin),
                                                   .roots = WorkspaceRoots(paths, record),
                                                   .skip_paths = OwnPaths(paths, record),

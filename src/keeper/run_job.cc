@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "capsule/lent_ids.h"
 #include "keeper/job_parts.h"
 #include "keeper/process_id.h"
 #include "keeper/resume_job.h"
@@ -46,9 +47,12 @@ Result<pb::RunRecord> NewRecord(const RunRequest& request, const std::string& na
 
 // The private /tmp begins empty.
 Result<> FreshTmp(const std::string& path) {
-  std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error) return ErrnoError(error.value(), "empty {}", path);
+  BATON_CHECKED(WithLentIds([&path]() -> Result<> {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error) return ErrnoError(error.value(), "empty {}", path);
+    return {};
+  }));
   return MakeDirectories(path);
 }
 
@@ -56,7 +60,10 @@ Result<> FreshTmp(const std::string& path) {
 Result<> CheckWorkspaceOf(const StatePaths& paths, const pb::RunRecord& record) {
   if (record.spec().files() != pb::JobSpec::WORK) return {};
   const DirectoryStore store(record.store_dir());
-  auto checked = CheckWorkspace(SaveOptions(paths, record, store.ObjectsPath(record.spec().name())));
+  auto checked = WithLentIds([&]() -> Result<> {
+    BATON_CHECKED(CheckWorkspace(SaveOptions(paths, record, store.ObjectsPath(record.spec().name()))));
+    return {};
+  });
   if (!checked) return checked.Fail("workspace");
   return {};
 }

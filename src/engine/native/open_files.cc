@@ -46,9 +46,11 @@ Error ExplainNoList(Error error, pid_t pid) {
   const auto comm = ReadComm(pid);
   return {
       ErrorCode::kNotSupported, EACCES,
-      fmt::format("process {} ({}) is not dumpable, so that only root may see its descriptors: run Baton as root, or "
-                  "let the program keep PR_SET_DUMPABLE at 1 (it becomes 0 by running a file that one may not read)",
-                  pid, comm ? *comm : "?")};
+      fmt::format(
+          "process {} ({}) is not dumpable, so that only root may see its descriptors: run Baton as root, or "
+          "let the program keep PR_SET_DUMPABLE at 1 (it becomes 0 by running a file that one may not read, or that "
+          "has the setuid bit of another user)",
+          pid, comm ? *comm : "?")};
 }
 
 bool IsSame(const ExternalFd& external, const FdFacts& file) { return SameFile(external.fd, file.copy); }

@@ -389,6 +389,59 @@ def case_lent_user(sandbox):
     keeper.ends_with(0)
     text = sandbox.call("logs", "job")
     check("user (200003, 200003, 200003) 200003 200003 0o700\nsteps True\nended 0\n" in text, text)
+    check("Permission" not in sandbox.call("run", "--", "true"), "not beside what it has left")
+
+
+IS_SIGNALLED = """
+import os, signal, sys, time
+if os.getuid() != os.geteuid():
+    os.setresuid(*[os.geteuid()] * 3)
+    os.execv("/usr/bin/python3", ["python3", *sys.orig_argv[1:]])
+signal.signal(signal.SIGTERM, lambda number, frame: (print("told", os.getuid(), flush=True), sys.exit(9)))
+print("listens", os.getpid(), flush=True)
+while True:
+    time.sleep(60)
+"""
+
+
+def case_lent_user_is_signalled(sandbox):
+    """The job's first process is of a lent user: it gets the signals of the keeper, and dies with it; resumed, too."""
+    if reason := lent_ids.reason_against():
+        raise Skip(reason)
+    lent_ids.lend(sandbox.base, sandbox.uid, 200000, 10)
+    python = lent_ids.setuid_copy(os.path.realpath("/usr/bin/python3"), sandbox.base / "python", 200003, sandbox.uid)
+    keeper = sandbox.start("--name", "job", "--", python, sandbox.write("script.py", IS_SIGNALLED))
+    keeper.shows("listens 2")
+    sandbox.checkpoint()
+    keeper.kill()
+    keeper = sandbox.resume()
+    keeper.signal(signal.SIGTERM)
+    keeper.ends_with(9)
+    check("told 200003" in sandbox.call("logs", "job"), sandbox.call("logs", "job"))
+    again = sandbox.start("--name", "other", "--", python, sandbox.base / "script.py")
+    again.shows("listens 2")
+    again.signal(signal.SIGTERM)
+    again.ends_with(9)
+
+
+def case_lent_user_by_the_setuid_bit(sandbox):
+    """A program that runs by its setuid bit shows nobody but root what it is: refused by name, and it goes on."""
+    if reason := lent_ids.reason_against():
+        raise Skip(reason)
+    lent_ids.lend(sandbox.base, sandbox.uid, 200000, 10)
+    reader = lent_ids.setuid_copy("/usr/bin/head", sandbox.base / "reader", 200003, sandbox.uid)
+    pipe = sandbox.base / "pipe"
+    os.mkfifo(pipe)
+    os.chown(pipe, sandbox.uid, sandbox.uid)
+    keeper = sandbox.start("--name", "job", "--", "sh", "-c", f"exec 3<>{pipe}; echo begins; {reader} -n 1 <&3; echo ends")
+    keeper.shows("begins")
+    # Between the two lines there is a shell that can be saved.
+    refused = lambda: sandbox.call_raw(sandbox.argv("checkpoint", "job")).stderr.decode()
+    wait_until(lambda: "(reader) is not dumpable" in refused(), "a refusal")
+    check("setuid bit" in refused(), refused())
+    pipe.write_text("line\n")
+    keeper.ends_with(0)
+    check(sandbox.call("logs", "job") == "begins\nline\nends\n", sandbox.call("logs", "job"))
 
 
 def case_lent_ids_that_the_system_does_not_give(sandbox):
