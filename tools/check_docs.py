@@ -20,7 +20,7 @@ INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 OWN_PATH = re.compile(r"^(?:src|tests|tools|docs|bench|cmake)/[\w./-]+$")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*|(?<!\S)-[a-z]\b")
-GROUPS = {"image"}  # commands that have commands
+GROUPS = {"image", "pool"}  # commands that have commands
 
 
 def documents(root):
@@ -33,7 +33,7 @@ def commands_shown(text):
     """Lines of blocks and what stands in backquotes, without comments and prompts."""
     shown = [line for block in FENCE.findall(text) for line in block.splitlines()]
     shown += INLINE.findall(FENCE.sub("", text))
-    return [re.split(r"\s#\s", line)[0].strip() for line in shown]
+    return [command.strip() for line in shown for command in re.split(r"\s#\s", line)[0].split("; ")]
 
 
 def words_of(command, program):

@@ -326,7 +326,7 @@ os.execv(sys.argv[1], sys.argv[1:])
     check("Traceback" not in text, text)
 
 
-def case_lent_ids(sandbox):
+def case_lent_ids(sandbox):  # prepared by root
     """A job of an ordinary user in which a program of a lent user id makes files, saved and resumed."""
     if reason := lent_ids.reason_against():
         raise Skip(reason)
@@ -367,7 +367,7 @@ print("steps", [int(line) for line in open("own/steps")] == list(range(1, step +
 """
 
 
-def case_lent_user(sandbox):
+def case_lent_user(sandbox):  # prepared by root
     """A job with a process of a lent user and files that nobody else may read: killed, its files gone, resumed; twice."""
     if reason := lent_ids.reason_against():
         raise Skip(reason)
@@ -404,7 +404,7 @@ while True:
 """
 
 
-def case_lent_user_is_signalled(sandbox):
+def case_lent_user_is_signalled(sandbox):  # prepared by root
     """The job's first process is of a lent user: it gets the signals of the keeper, and dies with it; resumed, too."""
     if reason := lent_ids.reason_against():
         raise Skip(reason)
@@ -424,7 +424,7 @@ def case_lent_user_is_signalled(sandbox):
     again.ends_with(9)
 
 
-def case_lent_user_by_the_setuid_bit(sandbox):
+def case_lent_user_by_the_setuid_bit(sandbox):  # prepared by root
     """A program that runs by its setuid bit shows nobody but root what it is: refused by name, and it goes on."""
     if reason := lent_ids.reason_against():
         raise Skip(reason)
@@ -444,7 +444,7 @@ def case_lent_user_by_the_setuid_bit(sandbox):
     check(sandbox.call("logs", "job") == "begins\nline\nends\n", sandbox.call("logs", "job"))
 
 
-def case_lent_ids_that_the_system_does_not_give(sandbox):
+def case_lent_ids_that_the_system_does_not_give(sandbox):  # prepared by root
     """newuidmap refuses: the job has one id, as without it."""
     if reason := lent_ids.reason_against():
         raise Skip(reason)
