@@ -22,6 +22,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 #include "capsule/stub.h"
 
 namespace baton {
@@ -62,12 +63,6 @@ struct Pipe {
     return {UniqueFd(ends[0]), UniqueFd(ends[1])};
   }
 };
-
-std::string NewDirectory() {
-  std::string pattern = ::testing::TempDir() + "baton-capsule-XXXXXX";
-  if (mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp";
-  return pattern;
-}
 
 CommandLine Shell(const std::string& script) {
   return {.argv = {"sh", "-c", script}, .env = {"PATH=/usr/bin:/bin"}, .cwd = "/"};
@@ -212,15 +207,14 @@ TEST_P(CapsuleTest, MonotonicClockIsShifted) {
 TEST_P(CapsuleTest, OrphansAreReapedAndWhatIsLeftGetsSigterm) {
   InChild([] {
     // The orphan tells by a file that SIGTERM reached it; init ends only when it has.
-    const std::string directory = NewDirectory();
+    const TestDir directory;
     const std::string script = fmt::format(
         "(trap 'echo term > {0}/told; exit' TERM; echo up > {0}/up; while :; do sleep 0.01; done) & "
         "(true &) ; while [ ! -e {0}/up ]; do :; done; exit 3",
-        directory);
+        directory.path());
     const RunOutcome run = Run(Options(), script);
     EXPECT_EQ(WEXITSTATUS(run.wait_status), 3);
-    EXPECT_EQ(ReadFile(directory + "/told").value_or("nothing"), "term\n");
-    std::filesystem::remove_all(directory);
+    EXPECT_EQ(ReadFile(directory / "told").value_or("nothing"), "term\n");
   });
 }
 
@@ -242,7 +236,8 @@ TEST_P(CapsuleTest, SignalsGoToTheJobsGroup) {
 
 TEST_P(CapsuleTest, PrivateTmpAndBindsReplaceWhatIsThere) {
   InChild([] {
-    const std::string base = NewDirectory();
+    const TestDir made;
+    const std::string& base = made.path();
     for (const char* name : {"/tmp", "/new", "/below"}) mkdir((base + name).c_str(), 0755);
     ASSERT_TRUE(WriteFile(base + "/new/file", "moved\n"));
     CapsuleOptions options = Options();
@@ -259,7 +254,6 @@ TEST_P(CapsuleTest, PrivateTmpAndBindsReplaceWhatIsThere) {
     }
     EXPECT_EQ(ReadFile(base + "/tmp/mine").value_or(""), "in\n");
     EXPECT_EQ(ReadFile(base + "/below/z").value_or(""), "deep\n");
-    std::filesystem::remove_all(base);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 #include "capsule/namespaces.h"
 
 namespace baton {
@@ -17,23 +18,18 @@ using ::testing::Test;
 class SetupError : public Test {
  protected:
   SetupError() {
-    std::string pattern = ::testing::TempDir() + "baton-sysctl-XXXXXX";
-    root_ = mkdtemp(pattern.data());
-    std::filesystem::create_directories(root_ + "/user");
-    std::filesystem::create_directories(root_ + "/kernel");
+    std::filesystem::create_directories(root_ / "user");
+    std::filesystem::create_directories(root_ / "kernel");
   }
-  ~SetupError() override { std::filesystem::remove_all(root_); }
-  SetupError(const SetupError&) = delete;
-  SetupError& operator=(const SetupError&) = delete;
 
-  void Set(const std::string& name, const std::string& value) { ASSERT_TRUE(WriteFile(root_ + "/" + name, value)); }
+  void Set(const std::string& name, const std::string& value) { ASSERT_TRUE(WriteFile(root_ / name, value)); }
   std::string Explain(SetupStep step, int saved_errno) {
-    const Error error =
-        ExplainSetupFailure({.step = step, .saved_errno = saved_errno, .detail = "", .user_namespace = true}, root_);
+    const Error error = ExplainSetupFailure(
+        {.step = step, .saved_errno = saved_errno, .detail = "", .user_namespace = true}, root_.path());
     EXPECT_EQ(error.code(), ErrorCode::kNotSupported);
     return error.ToString();
   }
-  std::string root_;
+  TestDir root_;
 };
 
 TEST_F(SetupError, NamesTheLimitThatIsZero) {
@@ -73,7 +69,8 @@ TEST_F(SetupError, SaysWhatToDoAboutAMissingDirectory) {
 }
 
 TEST_F(SetupError, WithoutAdviceItIsAnIoError) {
-  const Error error = ExplainSetupFailure({.step = SetupStep::kForkInit, .saved_errno = EAGAIN, .detail = ""}, root_);
+  const Error error =
+      ExplainSetupFailure({.step = SetupStep::kForkInit, .saved_errno = EAGAIN, .detail = ""}, root_.path());
   EXPECT_EQ(error.code(), ErrorCode::kIo);
   EXPECT_EQ(error.ToString(), "cannot start the capsule's init: Resource temporarily unavailable");
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "base/end_signals.h"
 #include "cli/command.h"
 #include "cli/format.h"
 #include "controller/run_controller.h"
@@ -38,20 +38,6 @@ struct DaemonFlags {
   std::string unit;
   int renewal = -1;
 };
-
-Result<UniqueFd> EndSignals() {
-  sigset_t taken;
-  sigemptyset(&taken);
-  sigaddset(&taken, SIGINT);
-  sigaddset(&taken, SIGTERM);
-  sigprocmask(SIG_BLOCK, &taken, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  // Keepers are not waited for: they are watched.
-  signal(SIGCHLD, SIG_IGN);
-  const int fd = signalfd(-1, &taken, SFD_CLOEXEC);
-  if (const int error = errno; fd < 0) return ErrnoError(error, "signalfd");
-  return UniqueFd(fd);
-}
 
 Result<int> Controller(const DaemonFlags& flags, const GlobalOptions& globals) {
   BATON_TRY(const StatePaths paths, StatePaths::Find(globals.state_dir));
@@ -90,7 +76,9 @@ Result<int> Worker(const DaemonFlags& flags, const GlobalOptions& globals) {
   if (!flags.frozen_max.empty()) {
     BATON_TRY(frozen_max, ParseDuration(flags.frozen_max));
   }
-  BATON_TRY(const UniqueFd signals, EndSignals());
+  // Keepers are not waited for: they are watched.
+  signal(SIGCHLD, SIG_IGN);
+  BATON_TRY(const UniqueFd signals, TakeEndSignals());
   BATON_TRY(const auto worker, PoolWorker::Open({.directory = state_dir + "/worker",
                                                  .name = flags.name.empty() ? HostName() : flags.name,
                                                  .store_dir = store,

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "cli/command.h"
+#include "cli/external_flags.h"
 #include "cli/format.h"
 #include "cli/pool_client.h"
 #include "keeper/paths.h"
@@ -30,7 +31,7 @@ namespace fs = std::filesystem;
 
 struct SubmitFlags {
   PoolFlags pool;
-  std::string name, every, memory = "1G", user;
+  std::string name, every, memory = "1G", user, tcp;
   std::vector<std::string> inputs, excludes, command;
   double cpus = 1;
   uint32_t retries = 0;
@@ -119,6 +120,7 @@ Result<pb::PoolJob> JobOf(const SubmitFlags& flags) {
     if (every.count() <= 0) return MakeError(ErrorCode::kInvalidArgument, "--every {}: more than nothing", flags.every);
     spec.set_every_ms(static_cast<uint64_t>(every.count()));
   }
+  spec.set_reset_tcp_outside(flags.tcp == "close");
   return job;
 }
 
@@ -196,6 +198,7 @@ void AddSubmitCommand(const CommandLineParser& parser) {
   command->add_option("--exclude", flags->excludes, "Files not to save, as in baton run; may be repeated")
       ->type_name("PATTERN")
       ->allow_extra_args(false);
+  AddTcpOption(command, &flags->tcp);
   command->add_option("--user", flags->user, "Root only: as whom it runs where workers are root's")->type_name("USER");
   AddPoolOptions(command, &flags->pool);
   AddFormatOption(command, &flags->format);

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/boot_timer.h"
 #include "base/file.h"
 #include "controller/db/sqlite_database.h"
 #include "controller/job_info.h"
@@ -29,13 +30,6 @@ bool MakesWaste(const pool::Change& change) {
 
 constexpr size_t kHistoryShown = 1'000;
 constexpr size_t kMaxName = 64;
-
-pool::Instant BootNow() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return std::chrono::duration_cast<pool::Instant>(std::chrono::seconds(now.tv_sec) +
-                                                   std::chrono::nanoseconds(now.tv_nsec));
-}
 
 int64_t WallNowMs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/test_dir.h"
 #include "pool/wire/convert.h"
 #include "pool/wire/pool_store.h"
 #include "rpc/client.h"
@@ -27,18 +28,13 @@ constexpr std::chrono::seconds kPatience(20);
 class ControllerProgram : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "/baton-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    endpoint_ = *Endpoint::Parse("unix:" + directory_ + "/pool.sock");
+    endpoint_ = *Endpoint::Parse("unix:" + directory_ / "pool.sock");
     client_ = RpcClient::Create(endpoint_, "");
     Start();
   }
-  void TearDown() override {
-    Stop();
-    std::filesystem::remove_all(directory_);
-  }
+  void TearDown() override { Stop(); }
   ControllerOptions Options() const {
-    return {.directory = directory_ + "/controller", .store_dir = directory_ + "/store"};
+    return {.directory = directory_ / "controller", .store_dir = directory_ / "store"};
   }
   void Start() {
     auto controller = PoolController::Open(Options());
@@ -90,7 +86,8 @@ class ControllerProgram : public testing::Test {
     return reply ? reply->job() : pb::JobInfo();
   }
 
-  std::string directory_, pool_id_;
+  TestDir directory_;
+  std::string pool_id_;
   uint64_t sequence_ = 0;
   Endpoint endpoint_;
   std::unique_ptr<RpcClient> client_;
@@ -245,7 +242,7 @@ TEST_F(ControllerProgram, TwoDoNotShareADirectory) {
 
 TEST_F(ControllerProgram, TwoPoolsDoNotShareAStore) {
   ControllerOptions options = Options();
-  options.directory = directory_ + "/other";
+  options.directory = directory_ / "other";
   const auto second = PoolController::Open(options);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), ErrorCode::kConflict);
@@ -256,14 +253,14 @@ TEST_F(ControllerProgram, ItAnswersNobodyWhenItCannotWrite) {
   ASSERT_FALSE(controller_->failed());
   // Its table goes away under it.
   sqlite3* raw = nullptr;
-  ASSERT_EQ(sqlite3_open((directory_ + "/controller/pool.db").c_str(), &raw), SQLITE_OK);
+  ASSERT_EQ(sqlite3_open((directory_ / "controller/pool.db").c_str(), &raw), SQLITE_OK);
   ASSERT_EQ(sqlite3_exec(raw, "DROP TABLE history", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(raw);
   EXPECT_FALSE(Report("a")) << "the assignment cannot be written";
   ASSERT_TRUE(controller_->failed());
   EXPECT_FALSE(client_->DrainWorker({}, kPatience));
   Stop();
-  sqlite3_open((directory_ + "/controller/pool.db").c_str(), &raw);
+  sqlite3_open((directory_ / "controller/pool.db").c_str(), &raw);
   EXPECT_EQ(sqlite3_exec(raw,
                          "CREATE TABLE history (id INTEGER PRIMARY KEY, at_ms INTEGER, job INTEGER, epoch INTEGER, "
                          "worker TEXT, text TEXT)",

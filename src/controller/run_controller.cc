@@ -1,25 +1,11 @@
 #include "controller/run_controller.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 
-#include <cerrno>
+#include "base/end_signals.h"
 
 namespace baton {
 namespace {
-
-Result<UniqueFd> TakeEndSignals() {
-  sigset_t taken;
-  sigemptyset(&taken);
-  sigaddset(&taken, SIGINT);
-  sigaddset(&taken, SIGTERM);
-  sigprocmask(SIG_BLOCK, &taken, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  const int fd = signalfd(-1, &taken, SFD_CLOEXEC);
-  if (const int error = errno; fd < 0) return ErrnoError(error, "signalfd");
-  return UniqueFd(fd);
-}
 
 // Until a signal comes, or it cannot go on.
 Result<> Serve(PoolController& controller, int signals) {

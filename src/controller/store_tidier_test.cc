@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/test_dir.h"
+
 namespace baton {
 namespace {
 
@@ -14,23 +16,17 @@ namespace fs = std::filesystem;
 
 class Tidying : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "/baton-XXXXXX";
-    root_ = mkdtemp(pattern.data());
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   void Make(const std::string& name) const {
-    fs::create_directories(root_ + "/" + name);
-    std::ofstream(root_ + "/" + name + "/file") << "content";
+    fs::create_directories(root_ / name);
+    std::ofstream(root_ / name + "/file") << "content";
   }
-  bool Has(const std::string& name) const { return fs::exists(root_ + "/" + name); }
+  bool Has(const std::string& name) const { return fs::exists(root_ / name); }
   void Tidy(const StoreNeeds& needs) const {
-    StoreTidier tidier(root_, [needs] { return needs; });
+    StoreTidier tidier(root_.path(), [needs] { return needs; });
     tidier.TidyOnce();
   }
 
-  std::string root_;
+  TestDir root_;
 };
 
 TEST_F(Tidying, KeepsWhatIsNeededAndWhatItDoesNotKnow) {
@@ -39,9 +35,9 @@ TEST_F(Tidying, KeepsWhatIsNeededAndWhatItDoesNotKnow) {
     Make(name);
   }
   for (const char* name : {"logs/1.2", "logs/1.2.start", "logs/1.3", "logs/1.3.start", ".lock-1.1", ".lock-1.2"}) {
-    std::ofstream(root_ + "/" + name) << "x";
+    std::ofstream(root_ / name) << "x";
   }
-  fs::last_write_time(root_ + "/inputs/a", fs::file_time_type::clock::now() - std::chrono::hours(25));
+  fs::last_write_time(root_ / "inputs/a", fs::file_time_type::clock::now() - std::chrono::hours(25));
   Tidy({.newest = {{1, 3}}, .checkpoints = {{1, 2}}, .logs = {{1, 3}}, .results = {{1, 3}}, .inputs = {}});
   for (const char* kept : {"1.2", "1.4", "9.1", "other", "results/1.3", "results/1.3.partial", "inputs/b", "logs/1.3",
                            "logs/1.3.start", ".lock-1.2"}) {
@@ -55,7 +51,7 @@ TEST_F(Tidying, KeepsWhatIsNeededAndWhatItDoesNotKnow) {
 
 TEST_F(Tidying, AnInputThatIsNeededStaysHoweverOldItIs) {
   Make("inputs/a");
-  fs::last_write_time(root_ + "/inputs/a", fs::file_time_type::clock::now() - std::chrono::hours(25));
+  fs::last_write_time(root_ / "inputs/a", fs::file_time_type::clock::now() - std::chrono::hours(25));
   Tidy({.inputs = {"a"}});
   EXPECT_TRUE(Has("inputs/a"));
 }

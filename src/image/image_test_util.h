@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <filesystem>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "base/test_dir.h"
 #include "image/writer.h"
 
 namespace baton {
@@ -21,14 +21,7 @@ class ImageTestBase : public ::testing::Test {
     std::vector<std::byte> content;
   };
 
-  void SetUp() override {
-    std::string pattern = std::filesystem::temp_directory_path() / "baton-image-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  const std::string& directory() const { return directory_; }
+  const std::string& directory() const { return directory_.path(); }
 
   // Two spaces, zero pages between, content that packs well and content that does not, over several blocks.
   std::vector<Piece> sample() const {
@@ -43,7 +36,8 @@ class ImageTestBase : public ::testing::Test {
   }
 
   Result<> WriteSample(int zstd_level) const {
-    BATON_TRY(ImageWriter writer, ImageWriter::Create(directory_, {.zstd_level = zstd_level, .bypass_cache = false}));
+    BATON_TRY(ImageWriter writer,
+              ImageWriter::Create(directory_.path(), {.zstd_level = zstd_level, .bypass_cache = false}));
     BATON_CHECKED(writer.AddRecord({"unit", 1, "some metadata"}));
     BATON_CHECKED(writer.AddRecord({"process", 7, std::string(1000, 'p')}));
     BATON_CHECKED(writer.AddRecord({"empty", 1, ""}));
@@ -53,7 +47,7 @@ class ImageTestBase : public ::testing::Test {
   }
 
  private:
-  std::string directory_;
+  TestDir directory_;
 };
 
 }  // namespace baton

@@ -5,9 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "base/file.h"
+#include "base/test_dir.h"
 #include "keeper/process_id.h"
 
 namespace baton {
@@ -16,15 +15,9 @@ namespace {
 class RunRecordTest : public ::testing::Test {
  protected:
   RunRecordTest() {
-    std::string pattern = ::testing::TempDir() + "baton-state-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp";
-    root_ = pattern;
-    auto paths = StatePaths::Find(root_);
+    auto paths = StatePaths::Find(root_.path());
     if (paths) paths_ = *paths;
   }
-  ~RunRecordTest() override { std::filesystem::remove_all(root_); }
-  RunRecordTest(const RunRecordTest&) = delete;
-  RunRecordTest& operator=(const RunRecordTest&) = delete;
 
   static pb::RunRecord Record(const std::string& name) {
     pb::RunRecord record;
@@ -35,7 +28,7 @@ class RunRecordTest : public ::testing::Test {
     return record;
   }
 
-  std::string root_;
+  TestDir root_;
   StatePaths paths_;
 };
 

@@ -6,27 +6,22 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 
 namespace baton {
 namespace {
 
 class Endpoints : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "/baton-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
   static unsigned ModeOf(const std::string& path) {
     struct stat status{};
     return stat(path.c_str(), &status) == 0 ? status.st_mode & 0777 : 0;
   }
 
-  std::string directory_;
+  TestDir directory_;
 };
 
 TEST_F(Endpoints, ThisMachineOnly) {
@@ -46,7 +41,7 @@ TEST_F(Endpoints, ThisMachineOnly) {
 }
 
 TEST_F(Endpoints, ASocketIsItsOwnersOnly) {
-  Endpoint endpoint = *Endpoint::Parse("unix:" + directory_ + "/pool.sock");
+  Endpoint endpoint = *Endpoint::Parse("unix:" + directory_ / "pool.sock");
   EXPECT_EQ(endpoint.Connect().error().code(), ErrorCode::kUnavailable);
   {
     const auto listener = Endpoint::Listen(&endpoint);
@@ -79,7 +74,7 @@ TEST_F(Endpoints, NobodyAtAPortIsSaid) {
 }
 
 TEST_F(Endpoints, TokensAreRandomAndTheirOwnersOnly) {
-  const std::string path = directory_ + "/token";
+  const std::string path = directory_ / "token";
   EXPECT_EQ(ReadToken(path).error().code(), ErrorCode::kNotFound);
   const auto token = MakeToken(path);
   ASSERT_TRUE(token) << token.error().ToString();
@@ -87,11 +82,11 @@ TEST_F(Endpoints, TokensAreRandomAndTheirOwnersOnly) {
   EXPECT_EQ(ModeOf(path), 0600U);
   EXPECT_EQ(*MakeToken(path), *token) << "the one that is there";
   EXPECT_EQ(*ReadToken(path), *token);
-  EXPECT_NE(*MakeToken(directory_ + "/other"), *token);
+  EXPECT_NE(*MakeToken(directory_ / "other"), *token);
 }
 
 TEST_F(Endpoints, ATokenThatOthersCanReadIsRefused) {
-  const std::string path = directory_ + "/token";
+  const std::string path = directory_ / "token";
   ASSERT_TRUE(MakeToken(path));
   ASSERT_EQ(chmod(path.c_str(), 0640), 0);
   const auto token = ReadToken(path);
@@ -102,7 +97,7 @@ TEST_F(Endpoints, ATokenThatOthersCanReadIsRefused) {
 }
 
 TEST_F(Endpoints, AShortTokenIsNone) {
-  const std::string path = directory_ + "/token";
+  const std::string path = directory_ / "token";
   ASSERT_TRUE(WriteFile(path, "short\n", 0600));
   EXPECT_EQ(ReadToken(path).error().code(), ErrorCode::kCorrupt);
 }

@@ -4,12 +4,12 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "base/test_dir.h"
 #include "rpc/client.h"
 #include "rpc/server.h"
 
@@ -72,12 +72,7 @@ class Echo : public PoolHandler {
 
 class Rpc : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "/baton-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    socket_ = "unix:" + directory_ + "/pool.sock";
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
+  void SetUp() override { socket_ = "unix:" + directory_ / "pool.sock"; }
 
   std::unique_ptr<RpcServer> Serve(const std::string& address) {
     auto server = RpcServer::Start(*Endpoint::Parse(address), kToken, &echo_);
@@ -93,7 +88,8 @@ class Rpc : public testing::Test {
   }
 
   Echo echo_;
-  std::string directory_, socket_;
+  TestDir directory_;
+  std::string socket_;
 };
 
 TEST_F(Rpc, OverASocketTheKernelSaysWhoCalls) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 #include "store/directory_store.h"
 #include "store/job_lock.h"
 
@@ -19,13 +20,6 @@ using ::testing::HasSubstr;
 
 class StoreTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "baton-store-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   void Add(uint64_t number) {
     auto pending = store().Begin("job", number);
     ASSERT_TRUE(pending) << pending.error().ToString();
@@ -33,13 +27,13 @@ class StoreTest : public ::testing::Test {
     const auto committed = pending->Commit();
     ASSERT_TRUE(committed) << committed.error().ToString();
   }
-  DirectoryStore store() const { return DirectoryStore(root_); }
+  DirectoryStore store() const { return DirectoryStore(root_.path()); }
 
-  std::string root_;
+  TestDir root_;
 };
 
 TEST_F(StoreTest, ADirectoryIsAbsentThenWrittenThenComplete) {
-  const std::string name = root_ + "/a/image";
+  const std::string name = root_ / "a/image";
   EXPECT_EQ(StateOfDirectory(name).value(), DirectoryState::kAbsent);
   auto pending = PendingDirectory::Create(name);
   ASSERT_TRUE(pending) << pending.error().ToString();
@@ -52,17 +46,17 @@ TEST_F(StoreTest, ADirectoryIsAbsentThenWrittenThenComplete) {
 }
 
 TEST_F(StoreTest, WhatIsNotCommittedIsRemoved) {
-  const std::string name = root_ + "/image";
+  const std::string name = root_ / "image";
   {
     auto pending = PendingDirectory::Create(name);
     ASSERT_TRUE(pending);
     ASSERT_TRUE(WriteFile(pending->path() + "/content", "x"));
   }
-  EXPECT_TRUE(fs::is_empty(root_));
+  EXPECT_TRUE(fs::is_empty(root_.path()));
 }
 
 TEST_F(StoreTest, OneWriterAtATime) {
-  const std::string name = root_ + "/image";
+  const std::string name = root_ / "image";
   const auto first = PendingDirectory::Create(name);
   ASSERT_TRUE(first);
   const auto second = PendingDirectory::Create(name);
@@ -71,7 +65,7 @@ TEST_F(StoreTest, OneWriterAtATime) {
 }
 
 TEST_F(StoreTest, ADeadWritersDirectoryIsAbandonedAndTakenOver) {
-  const std::string name = root_ + "/image";
+  const std::string name = root_ / "image";
   const pid_t writer = fork();
   if (writer == 0) {
     const auto pending = PendingDirectory::Create(name);
@@ -89,7 +83,7 @@ TEST_F(StoreTest, ADeadWritersDirectoryIsAbandonedAndTakenOver) {
 }
 
 TEST_F(StoreTest, ACompleteOneIsNeverReplaced) {
-  const std::string name = root_ + "/image";
+  const std::string name = root_ / "image";
   ASSERT_TRUE(MakeDirectories(name));
   auto pending = PendingDirectory::Create(name + "/");  // empty: as good as none
   ASSERT_TRUE(pending) << pending.error().ToString();
@@ -103,20 +97,20 @@ TEST_F(StoreTest, ACompleteOneIsNeverReplaced) {
 TEST_F(StoreTest, KeepsTheNewestAndTidiesUp) {
   EXPECT_THAT(store().List("job").value(), ElementsAre());
   for (uint64_t number = 1; number <= 5; ++number) Add(number);
-  ASSERT_TRUE(MakeDirectories(root_ + "/job/checkpoint-000001.removing/x"));
-  ASSERT_TRUE(MakeDirectories(root_ + "/job/checkpoint-000009.partial"));
-  ASSERT_TRUE(MakeDirectories(root_ + "/job/objects"));
+  ASSERT_TRUE(MakeDirectories(root_ / "job/checkpoint-000001.removing/x"));
+  ASSERT_TRUE(MakeDirectories(root_ / "job/checkpoint-000009.partial"));
+  ASSERT_TRUE(MakeDirectories(root_ / "job/objects"));
   EXPECT_THAT(store().KeepNewest("job", 3).value(), ElementsAre(3, 4, 5));
   EXPECT_THAT(store().List("job").value(), ElementsAre(3, 4, 5));
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(root_ + "/job")) names.push_back(entry.path().filename());
+  for (const auto& entry : fs::directory_iterator(root_ / "job")) names.push_back(entry.path().filename());
   EXPECT_THAT(
       names, ::testing::UnorderedElementsAre("checkpoint-000003", "checkpoint-000004", "checkpoint-000005", "objects"));
 }
 
 TEST_F(StoreTest, OddNamesAreNotCheckpoints) {
-  ASSERT_TRUE(MakeDirectories(root_ + "/job/checkpoint-12x"));
-  ASSERT_TRUE(MakeDirectories(root_ + "/job/checkpoint-"));
+  ASSERT_TRUE(MakeDirectories(root_ / "job/checkpoint-12x"));
+  ASSERT_TRUE(MakeDirectories(root_ / "job/checkpoint-"));
   EXPECT_THAT(store().List("job").value(), ElementsAre());
 }
 
@@ -126,16 +120,16 @@ TEST_F(StoreTest, NoPlaceAtTheRoot) {
 
 TEST_F(StoreTest, AJobHasOneKeeperAtATime) {
   {
-    auto held = JobLock::Take(root_ + "/new", "job");
+    auto held = JobLock::Take(root_ / "new", "job");
     ASSERT_TRUE(held) << held.error().ToString();
-    const auto refused = JobLock::Take(root_ + "/new", "job");
+    const auto refused = JobLock::Take(root_ / "new", "job");
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code(), ErrorCode::kConflict);
     EXPECT_THAT(refused.error().ToString(), HasSubstr(fmt::format("process {}", getpid())));
-    EXPECT_TRUE(JobLock::Take(root_ + "/new", "another"));
+    EXPECT_TRUE(JobLock::Take(root_ / "new", "another"));
     EXPECT_TRUE(store().List("job").value().empty()) << "the lock looks like a checkpoint";
   }
-  EXPECT_TRUE(JobLock::Take(root_ + "/new", "job"));
+  EXPECT_TRUE(JobLock::Take(root_ / "new", "job"));
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,13 +27,6 @@ namespace baton {
 namespace {
 
 using pool::UnitKey;
-
-pool::Instant BootNow() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return std::chrono::duration_cast<pool::Instant>(std::chrono::seconds(now.tv_sec) +
-                                                   std::chrono::nanoseconds(now.tv_nsec));
-}
 
 Result<UniqueFd> TakeLock(const std::string& path) {
   BATON_TRY(UniqueFd file, OpenFile(path, O_RDWR | O_CREAT, 0600));
@@ -128,15 +120,9 @@ std::optional<UniqueFd> LivingInit(const UnitFiles& files, const UnitKey& unit, 
   return process;
 }
 
-Result<UniqueFd> NewTimer() {
-  const int raw = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-  if (const int error = errno; raw < 0) return ErrnoError(error, "timerfd_create");
-  return UniqueFd(raw);
-}
-
 }  // namespace
 
-PoolWorker::PoolWorker(WorkerOptions options, UniqueFd lock, UniqueFd timer, pool::WorkerState state,
+PoolWorker::PoolWorker(WorkerOptions options, UniqueFd lock, BootTimer timer, pool::WorkerState state,
                        std::unique_ptr<ReportSender> sender)
     : options_(std::move(options)),
       lock_(std::move(lock)),
@@ -160,7 +146,7 @@ Result<std::unique_ptr<PoolWorker>> PoolWorker::Open(const WorkerOptions& option
     BATON_TRY(token, ReadToken(options.token_file));
   }
   BATON_TRY(auto sender, ReportSender::Create(RpcClient::Create(endpoint, token)));
-  BATON_TRY(UniqueFd timer, NewTimer());
+  BATON_TRY(BootTimer timer, BootTimer::Create());
   // All units are taken for alive here; those that are not are found out right below.
   std::vector<pool::KeeperReport> known;
   for (const UnitKey& unit : units) known.push_back({.unit = unit, .state = pool::UnitState::kPreparing});
@@ -190,9 +176,8 @@ Result<> PoolWorker::Run(int stop_fd) {
     return {};
   });
   loop_.Watch(sender_->event_fd(), POLLIN, [this](short) { return OnAnswer(); });
-  loop_.Watch(timer_.get(), POLLIN, [this](short) -> Result<> {
-    uint64_t expirations = 0;
-    static_cast<void>(read(timer_.get(), &expirations, sizeof(expirations)));
+  loop_.Watch(timer_.fd(), POLLIN, [this](short) -> Result<> {
+    timer_.Acknowledge();
     return On(pool::WorkerTick{});
   });
   BATON_CHECKED(On(pool::WorkerTick{}));
@@ -202,18 +187,7 @@ Result<> PoolWorker::Run(int stop_fd) {
 
 Result<> PoolWorker::On(const pool::WorkerEvent& event) {
   for (const pool::WorkerAction& action : pool::Decide(state_, event, BootNow())) BATON_CHECKED(CarryOut(action));
-  return ArmTimer();
-}
-
-Result<> PoolWorker::ArmTimer() {
-  const pool::Instant wake = std::max(pool::NextWake(state_), pool::Instant(1));
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wake);
-  const itimerspec spec{
-      .it_interval = {},
-      .it_value = {.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(wake - seconds).count()}};
-  const int set = timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
-  if (const int error = errno; set != 0) return ErrnoError(error, "timerfd_settime");
-  return {};
+  return timer_.SetTo(pool::NextWake(state_));
 }
 
 Result<> PoolWorker::CarryOut(const pool::WorkerAction& action) {

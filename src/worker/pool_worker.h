@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "base/boot_timer.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "keeper/event_loop.h"
@@ -61,12 +62,11 @@ class PoolWorker {
     std::optional<pool::UnitKey> unit;  // known from its hello on
   };
 
-  PoolWorker(WorkerOptions options, UniqueFd lock, UniqueFd timer, pool::WorkerState state,
+  PoolWorker(WorkerOptions options, UniqueFd lock, BootTimer timer, pool::WorkerState state,
              std::unique_ptr<ReportSender> sender);
 
   Result<> On(const pool::WorkerEvent& event);
   Result<> CarryOut(const pool::WorkerAction& action);
-  Result<> ArmTimer();
   Result<> Start(const pool::StartUnit& start);
   Result<> Launch(const pool::UnitKey& unit);
   Result<> Kill(const pool::UnitKey& unit);
@@ -91,7 +91,7 @@ class PoolWorker {
 
   WorkerOptions options_;
   UniqueFd lock_;
-  UniqueFd timer_;
+  BootTimer timer_;
   pool::WorkerState state_;
   std::unique_ptr<ReportSender> sender_;
   EventLoop loop_;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "workspace/manifest.h"
-#include "workspace/test_dir.h"
+#include "workspace/test_files.h"
 
 namespace baton {
 namespace {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "workspace/test_dir.h"
+#include "workspace/test_files.h"
 
 namespace baton {
 namespace {

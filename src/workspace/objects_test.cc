@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "workspace/test_dir.h"
+#include "workspace/test_files.h"
 
 namespace baton {
 namespace {

@@ -11,7 +11,7 @@
 #include "workspace/content.h"
 #include "workspace/known_files.h"
 #include "workspace/objects.h"
-#include "workspace/test_dir.h"
+#include "workspace/test_files.h"
 #include "workspace/workspace.h"
 
 namespace baton {

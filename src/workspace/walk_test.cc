@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "workspace/directory.h"
-#include "workspace/test_dir.h"
+#include "workspace/test_files.h"
 
 namespace baton {
 namespace {

@@ -7,13 +7,13 @@
 
 #include <csignal>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "base/test_dir.h"
 #include "controller/db/migrations.h"
 #include "controller/db/sqlite_database.h"
 #include "pool/decide/controller.h"
@@ -64,17 +64,10 @@ struct Rows {
 
 class TempFile {
  public:
-  TempFile() {
-    std::string pattern = testing::TempDir() + "/baton-db-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-  TempFile(const TempFile&) = delete;
-  TempFile& operator=(const TempFile&) = delete;
-  ~TempFile() { std::filesystem::remove_all(directory_); }
-  std::string path() const { return directory_ + "/pool.db"; }
+  std::string path() const { return directory_ / "pool.db"; }
 
  private:
-  std::string directory_;
+  TestDir directory_;
 };
 
 Result<Rows> LoadRows(const std::string& path, const char* vfs = nullptr) {

@@ -2,8 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,18 +24,11 @@ namespace {
 
 constexpr pool::Span kConnectEvery(200);
 
-pool::Instant BootNow() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return std::chrono::duration_cast<pool::Instant>(std::chrono::seconds(now.tv_sec) +
-                                                   std::chrono::nanoseconds(now.tv_nsec));
-}
-
 pool::UnitKey KeyOf(const pb::UnitStart& start) { return {.job = start.unit().job(), .epoch = start.unit().epoch()}; }
 
 }  // namespace
 
-PoolUnit::PoolUnit(const UnitFiles& files, pb::UnitStart start, pool::KeeperState state, UniqueFd timer)
+PoolUnit::PoolUnit(const UnitFiles& files, pb::UnitStart start, pool::KeeperState state, BootTimer timer)
     : store_(start.store_dir()),
       start_(std::move(start)),
       state_(std::move(state)),
@@ -47,21 +38,20 @@ PoolUnit::PoolUnit(const UnitFiles& files, pb::UnitStart start, pool::KeeperStat
 
 Result<std::unique_ptr<PoolUnit>> PoolUnit::Create(const UnitFiles& files, const pb::UnitStart& start,
                                                    std::optional<UniqueFd> renewal) {
-  const int raw = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-  if (const int error = errno; raw < 0) return ErrnoError(error, "timerfd_create");
+  BATON_TRY(BootTimer timer, BootTimer::Create());
   const auto every = pool::Span(static_cast<int64_t>(start.job().spec().every_ms()));
   const auto until = pool::Instant(static_cast<int64_t>(start.granted_until_ms()));
   pool::LeaseTerms terms;
   if (start.frozen_max_ms() > 0) terms.frozen_max = pool::Span(static_cast<int64_t>(start.frozen_max_ms()));
   auto state = pool::MakeKeeper(KeyOf(start), terms, every, until, BootNow());
-  std::unique_ptr<PoolUnit> unit(new PoolUnit(files, start, std::move(state), UniqueFd(raw)));
+  std::unique_ptr<PoolUnit> unit(new PoolUnit(files, start, std::move(state), std::move(timer)));
   if (renewal) unit->renew_.Adopt(std::move(*renewal));
   return unit;
 }
 
 Result<> PoolUnit::Attach(EventLoop* loop) {
   loop_ = loop;
-  loop_->Watch(timer_.get(), POLLIN, [this](short) { return OnTimer(); });
+  loop_->Watch(timer_.fd(), POLLIN, [this](short) { return OnTimer(); });
   renew_.Attach(loop_, [this](const pb::ToKeeper& message) { return OnMessage(message, /*direct=*/true); });
   if (socket_) {
     loop_->Watch(socket_->get(), POLLIN, [this](short) { return OnSocket(); });
@@ -255,20 +245,11 @@ Result<> PoolUnit::OnFailed(const Error& why) {
 Result<> PoolUnit::ArmTimer() {
   pool::Instant wake = pool::NextWake(state_);
   if (!socket_) wake = std::min(wake, connect_at_);
-  // In the past is at once; zero would be never.
-  wake = std::max(wake, pool::Instant(1));
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wake);
-  const itimerspec spec{
-      .it_interval = {},
-      .it_value = {.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(wake - seconds).count()}};
-  const int set = timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
-  if (const int error = errno; set != 0) return ErrnoError(error, "timerfd_settime");
-  return {};
+  return timer_.SetTo(wake);
 }
 
 Result<> PoolUnit::OnTimer() {
-  uint64_t expirations = 0;
-  static_cast<void>(read(timer_.get(), &expirations, sizeof(expirations)));
+  timer_.Acknowledge();
   if (!socket_ && BootNow() >= connect_at_) BATON_CHECKED(Connect());
   return On(pool::KeeperTick{});
 }

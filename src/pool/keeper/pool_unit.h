@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include "base/boot_timer.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "keeper/event_loop.h"
@@ -47,7 +48,7 @@ class PoolUnit : public RunCompanion {
   const std::string& killed_why() const { return killed_why_; }
 
  private:
-  PoolUnit(const UnitFiles& files, pb::UnitStart start, pool::KeeperState state, UniqueFd timer);
+  PoolUnit(const UnitFiles& files, pb::UnitStart start, pool::KeeperState state, BootTimer timer);
 
   Result<> Attach(EventLoop* loop);
   Result<> On(const pool::KeeperEvent& event);
@@ -72,7 +73,7 @@ class PoolUnit : public RunCompanion {
   const PoolStore store_;
   pb::UnitStart start_;
   pool::KeeperState state_;
-  UniqueFd timer_;
+  BootTimer timer_;
   EventLoop* loop_ = nullptr;
   Keeper* keeper_ = nullptr;
   std::optional<UniqueFd> socket_;

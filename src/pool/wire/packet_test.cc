@@ -7,20 +7,16 @@
 
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
+
+#include "base/test_dir.h"
 
 namespace baton {
 namespace {
 
 class KeeperSocket : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "/baton-XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    path_ = directory_ + "/keepers.sock";
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
+  void SetUp() override { path_ = directory_ / "keepers.sock"; }
 
   static void AwaitReadable(int fd) {
     pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
@@ -32,7 +28,8 @@ class KeeperSocket : public testing::Test {
     return message;
   }
 
-  std::string directory_, path_;
+  TestDir directory_;
+  std::string path_;
 };
 
 TEST_F(KeeperSocket, PacketsGoBothWaysAndNeitherSideWaits) {

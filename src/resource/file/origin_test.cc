@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 #include "resource/common/kind_test_util.h"
 
 namespace baton {
@@ -18,12 +19,6 @@ namespace {
 
 class OriginTest : public testing::Test {
  protected:
-  OriginTest() {
-    std::string name = std::filesystem::path(testing::TempDir()) / "baton-origin-XXXXXX";
-    directory_ = mkdtemp(name.data());
-  }
-  ~OriginTest() override { std::filesystem::remove_all(directory_); }
-
   std::string Path(const std::string& name) const { return directory_ / name; }
   UniqueFd Make(const std::string& name) const { return OpenFile(Path(name), O_CREAT | O_RDWR).value(); }
   Result<FileOrigin> Find(int fd) { return FindOrigin(FactsOfOwn(fd), capture_); }
@@ -34,7 +29,7 @@ class OriginTest : public testing::Test {
     EXPECT_THAT(origin.error().ToString(), testing::HasSubstr(part));
   }
 
-  std::filesystem::path directory_;
+  TestDir directory_;
   FakeCapture capture_;
 };
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 #include "resource/common/kind_test_util.h"
 #include "resource/inotify/inotify.pb.h"
 #include "resource/inotify/watches.h"
@@ -21,14 +22,7 @@ FdInfo InfoOf(std::string text) {
 
 class InotifyTest : public testing::Test {
  protected:
-  InotifyTest() : inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-    std::string pattern = testing::TempDir() + "inotify_test.XXXXXX";
-    directory_ = mkdtemp(pattern.data());
-  }
-  ~InotifyTest() override {
-    unlink((directory_ + "/file").c_str());
-    rmdir(directory_.c_str());
-  }
+  InotifyTest() : inotify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
   int Watch(const std::string& path) { return inotify_add_watch(inotify_.get(), path.c_str(), IN_CREATE | IN_MODIFY); }
   pb::InotifyPayload Captured() {
     const auto payload = kind_->Capture(capture_.unit.front(), capture_);
@@ -50,30 +44,30 @@ class InotifyTest : public testing::Test {
   std::unique_ptr<ResourceKind> kind_ = MakeInotifyKind();
   FakeCapture capture_;
   UniqueFd inotify_;
-  std::string directory_;
+  TestDir directory_;
 };
 
 TEST_F(InotifyTest, FindsWhatIsOpen) {
-  const auto file = OpenFile(directory_ + "/file", O_RDWR | O_CREAT);
+  const auto file = OpenFile(directory_ / "file", O_RDWR | O_CREAT);
   ASSERT_TRUE(file);
-  const int of_file = Watch(directory_ + "/file");
-  const int of_directory = Watch(directory_);  // beside an open file
+  const int of_file = Watch(directory_ / "file");
+  const int of_directory = Watch(directory_.path());  // beside an open file
   capture_.unit = {FactsOfOwn(inotify_.get(), 1), FactsOfOwn(file->get(), 2)};
   ASSERT_TRUE(kind_->Claims(capture_.unit[0]));
   const auto message = Captured();
   ASSERT_EQ(message.watches_size(), 2);
   EXPECT_EQ(message.watches(0).number(), of_file);
-  EXPECT_EQ(message.watches(0).path(), directory_ + "/file");
+  EXPECT_EQ(message.watches(0).path(), directory_ / "file");
   EXPECT_EQ(message.watches(1).number(), of_directory);
-  EXPECT_EQ(message.watches(1).path(), directory_);
+  EXPECT_EQ(message.watches(1).path(), directory_.path());
   EXPECT_EQ(message.watches(1).mask(), static_cast<uint32_t>(IN_CREATE | IN_MODIFY));
   EXPECT_FALSE(message.events_lost());
 }
 
 TEST_F(InotifyTest, NotesEventsThatWait) {
-  const auto file = OpenFile(directory_ + "/file", O_RDWR | O_CREAT);
+  const auto file = OpenFile(directory_ / "file", O_RDWR | O_CREAT);
   ASSERT_TRUE(file);
-  Watch(directory_ + "/file");
+  Watch(directory_ / "file");
   ASSERT_TRUE(WriteAll(file->get(), "x"));
   capture_.unit = {FactsOfOwn(inotify_.get(), 1), FactsOfOwn(file->get(), 2)};
   EXPECT_TRUE(Captured().events_lost());

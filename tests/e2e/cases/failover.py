@@ -1,6 +1,8 @@
 """What dies in a pool, by name, and what becomes of its jobs. All with the lease as it is, 3 s; how long something is away
 is BATON_E2E_AWAY_S (10: longer than the 6.5 s after which a job is handed over; the nightly run takes 60)."""
 import os
+import pathlib
+import shutil
 import signal
 import time
 
@@ -100,6 +102,21 @@ def case_worker_killed_and_back(sandbox):
     pool.workers[0].start()
     pool.runs(steps.job, attempt=2, worker="w1")
     ends_well(pool, steps, ["killed", "ended"])
+
+
+def case_machine_booted_again(sandbox):
+    """The only worker's machine is booted again, and the last writes of its state directory are lost: it does not know of
+    its unit any more. Since nothing outlives a reboot, the job goes on at once, and its lease is not waited for."""
+    pool, steps = started(sandbox)
+    worker = pool.workers[0]
+    worker.kill_all()
+    for unit in (worker.directory / "worker" / "units").iterdir():
+        shutil.rmtree(unit)
+    shim = pathlib.Path(sandbox.baton_path).parent / "tests" / "e2e" / "libanother_boot.so"
+    worker.start(LD_PRELOAD=str(shim), BATON_E2E_BOOT_ID=str(sandbox.write("boot_id", b"0f1e2d3c-0000-4000-8000-000000000001\n")))
+    pool.runs(steps.job, attempt=2, worker="w1")
+    shown = ends_well(pool, steps, ["lost in a reboot", "ended"])
+    check(any("booted again" in line["text"] for line in shown["history"]), f"{shown['history']}")
 
 
 def case_controller_killed(sandbox):

@@ -5,6 +5,7 @@ import socket
 import subprocess
 
 from harness import PATIENCE_S, check, reap_all, wait_until
+from pool_harness import Pool
 
 # Prints what it is sent. A connection that is reset is made again, once for each reset.
 CLIENT = """
@@ -110,3 +111,21 @@ def case_tree_that_was_not_started_here(sandbox):  # as root, too
 def case_wrong_words(sandbox):
     for words in (["run", "--tcp", "keep", "--", "true"], ["checkpoint", "job", "--tcp", "close"]):
         check("--tcp" in sandbox.refuses(*words), f"{words}")
+
+
+def case_job_of_a_pool(sandbox):
+    server = Server()
+    pool = Pool(sandbox)
+    job = pool.submit("--tcp", "close", "--", "/usr/bin/python3", "-c", CLIENT, server.port)
+    server.accept()
+    server.says("one")
+    wait_until(lambda: pool.log_path(job, 1).exists() and b"one" in pool.log_path(job, 1).read_bytes(), "the first line")
+    pool.json("checkpoint", job)
+    os.kill(pool.workers[0].keeper(f"{job}.1"), signal.SIGKILL)
+    pool.runs(job, attempt=2)
+    server.accept()
+    server.says("two")
+    server.connection.close()
+    pool.ends(job, code=4)
+    log = pool.call("logs", job)
+    check(log == "one\nreset\ntwo\n", f"{log!r}")

@@ -1,4 +1,4 @@
-// For the tests of this folder: a fresh directory that is removed at the end, and short ways to look at files in it.
+// For the tests of this folder: short ways to make files and to look at them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,37 +9,9 @@
 #include <string>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 
 namespace baton {
-
-class TestDir {
- public:
-  TestDir() {
-    path_ = testing::TempDir() + "/baton-workspace-XXXXXX";
-    if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << path_;
-  }
-  TestDir(const TestDir&) = delete;
-  TestDir& operator=(const TestDir&) = delete;
-  ~TestDir() { RemoveAll(path_); }
-
-  // Also what an ordinary user made read-only.
-  static void RemoveAll(const std::string& path) {
-    std::error_code ignored;
-    for (const auto& item : std::filesystem::recursive_directory_iterator(path, ignored)) {
-      if (item.is_directory(ignored) && !item.is_symlink(ignored)) {
-        std::filesystem::permissions(item.path(), std::filesystem::perms::owner_all, std::filesystem::perm_options::add,
-                                     ignored);
-      }
-    }
-    std::filesystem::remove_all(path, ignored);
-  }
-
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 inline void Put(const std::string& path, const std::string& content) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
