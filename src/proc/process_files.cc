@@ -179,7 +179,7 @@ Result<std::vector<pid_t>> ListChildren(pid_t pid) {
   BATON_TRY(const std::vector<pid_t> tids, ListTasks(pid));
   std::vector<pid_t> children;
   for (const pid_t tid : tids) {
-    auto some = ReadParsed(ParseChildren, pid, "children", tid);
+    auto some = ListChildren(pid, tid);
     if (!some && some.error().code() == ErrorCode::kTaskGone) continue;
     if (!some) return some.Fail();
     children.insert(children.end(), some->begin(), some->end());
@@ -187,6 +187,10 @@ Result<std::vector<pid_t>> ListChildren(pid_t pid) {
   std::sort(children.begin(), children.end());
   children.erase(std::unique(children.begin(), children.end()), children.end());
   return children;
+}
+
+Result<std::vector<pid_t>> ListChildren(pid_t pid, pid_t tid) {
+  return ReadParsed(ParseChildren, pid, "children", tid);
 }
 
 Result<bool> AnySwap() {

@@ -77,6 +77,8 @@ pid_t LivingTask(pid_t pid);
 // The children of all its threads. A thread that ends meanwhile is passed over (the kernel has given its children to
 // another thread of the process): call it on a stopped process, or until two calls agree.
 Result<std::vector<pid_t>> ListChildren(pid_t pid);
+// Those of one thread, the oldest first.
+Result<std::vector<pid_t>> ListChildren(pid_t pid, pid_t tid);
 
 // Whether this machine swaps at all (/proc/swaps).
 Result<bool> AnySwap();

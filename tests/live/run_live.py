@@ -423,6 +423,7 @@ class Run:
     def refuse(self):
         first = self.start_program()
         image, state = self.top / "image1", visible_state(first)
+        self.environment["BATON_LOG"] = "all:info"
         pid = self.start("checkpoint", [self.baton_path, "checkpoint", "--pid", first, "--to", image])
         self.wait("baton checkpoint", lambda: pid in self.ended)
         error = self.output("checkpoint", "err")
@@ -431,6 +432,8 @@ class Run:
         for line in (self.dir / "expect").read_text().splitlines():
             if line not in error:
                 raise Failure(f"the error does not say '{line}': {error}")
+        if "attempt" in error:
+            raise Failure(f"tried again, which helps nothing: {error}")
         if image.exists():
             raise Failure(f"an image is left: {[path.name for path in image.iterdir()]}")
         check_unchanged(state, state, visible_state(first))

@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "engine/native/stop_task.h"
+#include "engine/native/vfork_wait.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
 
@@ -16,6 +17,7 @@ namespace baton {
 namespace {
 
 constexpr std::chrono::seconds kPatience{5};  // for processes that keep being born, or that take long to die
+constexpr std::chrono::milliseconds kVforkPatience{100};  // others stand meanwhile
 constexpr timespec kNap{0, 100'000};
 
 // The first thread shows as dead as soon as it has ended; the process is dead once no other is left.
@@ -28,6 +30,7 @@ bool IsZombie(const ProcStat& stat) { return (stat.state == 'Z' || stat.state ==
 Result<FrozenUnit> FrozenUnit::Stop(const Lister& lister) {
   FrozenUnit unit;
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  unit.vfork_deadline_ = std::chrono::steady_clock::now() + kVforkPatience;
   std::vector<pid_t> before;
   while (true) {
     BATON_TRY(std::vector<pid_t> pids, lister());
@@ -45,22 +48,33 @@ Result<FrozenUnit> FrozenUnit::Stop(const Lister& lister) {
 // Whether anything may have changed: a new process or task, or one that is about to end.
 Result<bool> FrozenUnit::StopNew(const std::vector<pid_t>& pids) {
   bool changed = false;
+  spared_.clear();
   for (const pid_t pid : pids) {
+    if (IsSpared(pid)) continue;
     auto known = std::ranges::find(processes_, pid, &FrozenProcess::pid);
     if (known == processes_.end()) {
-      known = processes_.insert(processes_.end(), FrozenProcess{.pid = pid, .tasks = {}});
+      known = processes_.insert(processes_.end(), FrozenProcess{.pid = pid, .tasks = {}, .vforks = {}});
       changed = true;
     }
     BATON_TRY(const bool more, StopProcess(*known));
     changed = changed || more;
   }
-  return changed;
+  if (!spared_.empty()) nanosleep(&kNap, nullptr);
+  return changed || !spared_.empty();
+}
+
+bool FrozenUnit::IsSpared(pid_t pid) {
+  if (spared_.empty() || spared_.contains(pid)) return !spared_.empty();
+  const auto stat = ReadStat(pid);
+  if (!stat || stat->ppid == 0 || !spared_.contains(stat->ppid)) return false;
+  spared_.insert(pid);
+  return true;
 }
 
 Result<bool> FrozenUnit::StopProcess(FrozenProcess& process) {
   if (process.zombie) return false;
   BATON_TRY(const bool changed, StopTasks(process));
-  if (!process.tasks.empty()) return changed;
+  if (!process.tasks.empty() || !process.vforks.empty()) return changed;
   const auto stat = ReadStat(process.pid);
   if (!stat) return false;  // gone
   process.zombie = IsZombie(*stat);
@@ -79,6 +93,7 @@ Result<bool> FrozenUnit::StopTasks(FrozenProcess& process) {
         *tids, [&](pid_t a, pid_t b) { return (a == process.pid) != (b == process.pid) ? a == process.pid : a < b; });
     for (const pid_t tid : *tids) {
       if (std::ranges::find(process.tasks, tid, &FrozenTask::tid) != process.tasks.end()) continue;
+      if (std::ranges::find(process.vforks, tid, &VforkWait::tid) != process.vforks.end()) continue;
       BATON_TRY(const bool stopped, AddTask(process, tid));
       again = again || stopped;
     }
@@ -96,8 +111,23 @@ Result<bool> FrozenUnit::AddTask(FrozenProcess& process, pid_t tid) {
     return outcome.Fail();
   }
   if (*outcome == StopOutcome::kExitedLeader) process.leader_exited = true;
+  if (*outcome == StopOutcome::kInVfork) return AddVfork(process, task);
   if (*outcome != StopOutcome::kStopped) return false;
   process.tasks.push_back(task);
+  std::erase_if(unstopped_, [tid](const FrozenTask& other) { return other.tid == tid; });
+  return true;
+}
+
+// For it to stand, its child must run: the next look finds it so.
+bool FrozenUnit::AddVfork(FrozenProcess& process, const FrozenTask& task) {
+  if (std::ranges::find(unstopped_, task.tid, &FrozenTask::tid) == unstopped_.end()) unstopped_.push_back(task);
+  const std::optional<pid_t> child = VforkChild(process.pid, task.tid);
+  if (!child) return true;
+  if (std::chrono::steady_clock::now() < vfork_deadline_) {
+    spared_.insert(*child);
+    return false;
+  }
+  process.vforks.push_back({task.tid, *child});
   return true;
 }
 
@@ -106,7 +136,7 @@ Result<bool> FrozenUnit::AddTask(FrozenProcess& process, pid_t tid) {
 Result<> FrozenUnit::Settle(const std::vector<pid_t>& pids) {
   std::erase_if(processes_, [&](const FrozenProcess& process) {
     const bool listed = std::ranges::find(pids, process.pid) != pids.end();
-    return process.tasks.empty() && !(process.zombie && listed && ReadStat(process.pid));
+    return process.tasks.empty() && process.vforks.empty() && !(process.zombie && listed && ReadStat(process.pid));
   });
   if (processes_.empty()) return MakeError(ErrorCode::kTaskGone, "no process is left");
   for (const FrozenProcess& process : processes_) {

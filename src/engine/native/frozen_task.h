@@ -22,11 +22,18 @@ struct FrozenTask {
   std::optional<Registers> interrupted;
 };
 
+// A thread that waits for a vfork child (vfork_wait.h): it stands as long as that one does, but cannot be captured.
+struct VforkWait {
+  pid_t tid = 0;
+  pid_t child = 0;
+};
+
 struct FrozenProcess {
   pid_t pid = 0;
   bool zombie = false;
   bool leader_exited = false;     // the first thread has ended, others go on
   std::vector<FrozenTask> tasks;  // the leader first; empty for a zombie
+  std::vector<VforkWait> vforks;  // not among `tasks`
 
   // The number under which /proc and system calls show its memory and descriptors: a thread that has ended shows none.
   pid_t living_tid() const { return tasks.empty() ? pid : tasks.front().tid; }

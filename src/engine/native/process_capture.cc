@@ -146,11 +146,24 @@ Result<> CheckStatusReadable(pid_t pid, const std::string& name) {
       pid, name);
 }
 
+Error RefuseVfork(const FrozenProcess& process) {
+  const auto name = [](pid_t pid) {
+    const auto comm = ReadComm(pid);
+    return comm ? *comm : "?";
+  };
+  const VforkWait& wait = process.vforks.front();
+  return MakeError(ErrorCode::kNotSupported,
+                   "process {} ({}) waits in vfork(2) for its child {} ({}), which has neither run another program nor "
+                   "ended: that cannot be saved; try again later",
+                   process.pid, name(process.pid), wait.child, name(wait.child));
+}
+
 }  // namespace
 
 Result<> CheckProcess(const FrozenProcess& process, pid_t root_tid) {
   BATON_CHECKED(FailPoint("capture.check_process"));
   if (process.zombie) return {};
+  if (!process.vforks.empty()) return RefuseVfork(process);
   for (const FrozenTask& task : process.tasks) {
     BATON_TRY(const ProcStatus status, ReadStatus(process.pid, task.tid));
     BATON_CHECKED(SuspendSeccomp(status, task.tid));

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "engine/native/broken_off_call.h"
+#include "engine/native/vfork_wait.h"
 #include "proc/process_files.h"
 #include "task/arch/x86_64/stub_code.h"
 #include "task/ptrace.h"
@@ -20,6 +21,7 @@ namespace baton {
 namespace {
 
 constexpr int kStopTimeoutMs = 2000;
+constexpr int kVforkLookMs = 10;
 constexpr int kLetGoTimeoutMs = 200;
 constexpr int kHealingAttempts = 1000;
 constexpr timespec kNap{0, 100'000};
@@ -73,10 +75,14 @@ bool EndedAlone(pid_t pid, pid_t tid) {
 
 Result<StopOutcome> AwaitStop(pid_t pid, FrozenTask& task) {
   while (true) {
-    auto status = WaitFor(task.tid, kStopTimeoutMs);
+    auto status = WaitFor(task.tid, kVforkLookMs);
+    if (!status && status.error().code() == ErrorCode::kUnavailable) {
+      if (VforkChild(pid, task.tid)) return StopOutcome::kInVfork;
+      status = WaitFor(task.tid, kStopTimeoutMs);
+    }
     if (!status && status.error().code() == ErrorCode::kTaskGone) return StopOutcome::kGone;
     if (!status && EndedAlone(pid, task.tid)) return StopOutcome::kExitedLeader;
-    if (!status) return status.Fail("process {} does not stop (waiting for a vfork child, or in the kernel)", pid);
+    if (!status) return status.Fail("process {} does not stop (it waits in the kernel)", pid);
     if (status->Gone()) return StopOutcome::kGone;
     if (status->EventStop()) {
       task.group_stopped = status->GroupStop();

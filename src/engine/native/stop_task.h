@@ -12,11 +12,12 @@ enum class StopOutcome {
   kStopped,
   kGone,          // it died, or is about to: look again
   kExitedLeader,  // the first thread of a process whose other threads may go on
+  kInVfork,       // seized; it will stand as soon as its vfork child has run another program or ended
 };
 
 // Seizes task.tid and waits until it stands; fills in the rest of `task`. Whatever is returned, LetGo(task.tid) is owed
 // unless the outcome is kGone or kExitedLeader.
-// kUnavailable if it does not stand in time (a vfork parent, an uninterruptible wait); kNotSupported if somebody else
+// kUnavailable if it does not stand in time (an uninterruptible wait); kNotSupported if somebody else
 // traces it or we may not.
 Result<StopOutcome> StopTask(pid_t pid, FrozenTask& task, SchedulerClock& clock);
 

@@ -21,11 +21,14 @@
 #include "engine/native/seccomp.h"
 #include "engine/native/shared_tables.h"
 #include "engine/native/thread_capture.h"
+#include "engine/native/vfork_wait.h"
 #include "proc/namespace_visit.h"
 #include "proc/process_files.h"
 
 namespace baton {
 namespace {
+
+constexpr std::chrono::milliseconds kVforkPatience{500};  // nobody stands meanwhile
 
 // By the numbers they have in their own pid namespace.
 std::vector<pid_t> InOwnOrder(const std::vector<pid_t>& pids) {
@@ -78,8 +81,10 @@ Result<> NativeCapture::Prepare() {
 Result<> NativeCapture::Stop() {
   BATON_CHECKED(FailPoint("capture.stop"));
   ForgetAttempt();
+  const auto lister = [this] { return ListProcesses(); };
+  BATON_CHECKED(AwaitVforks(lister, kVforkPatience));
   stopped_at_ = std::chrono::steady_clock::now();
-  auto frozen = FrozenUnit::Stop([this] { return ListProcesses(); });
+  auto frozen = FrozenUnit::Stop(lister);
   if (!frozen) return frozen.Fail("stop the unit");
   frozen_.emplace(std::move(*frozen));
   const FrozenProcess& first = frozen_->processes().front();

@@ -1,5 +1,5 @@
 // A tree that changes all the time, so that the freeze meets what is being born and what is dying.
-// live-cases: threads forks fork_200 grandchildren exec vfork
+// live-cases: threads forks fork_200 grandchildren exec vfork slow_vfork
 #include <spawn.h>
 #include <stdatomic.h>
 
@@ -85,7 +85,23 @@ static void executes(bool by_vfork) {
 static void exec(void) { executes(false); }
 static void vfork_(void) { executes(true); }
 
-static const struct live_case cases[] = {{"threads", threads},   {"forks", forks},
-                                         {"fork_200", fork_200}, {"grandchildren", grandchildren},
-                                         {"exec", exec},         {"vfork", vfork_}};
+// A vfork child that takes its time before it runs another program: the checkpoint waits for that.
+static int slow_to_execute(void* command) {
+  const struct timespec slow = {0, 150 * 1000 * 1000};
+  nanosleep(&slow, NULL);
+  execv("/bin/sleep", command);
+  _exit(1);
+}
+static void slow_vfork(void) {
+  static char stack[65536] __attribute__((aligned(16)));
+  char* command[] = {"/bin/sleep", "0.3", NULL};
+  ready();
+  while (!go()) {
+    collect(OK(clone(slow_to_execute, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, (void*)command)), 0);
+  }
+}
+
+static const struct live_case cases[] = {
+    {"threads", threads}, {"forks", forks},  {"fork_200", fork_200},    {"grandchildren", grandchildren},
+    {"exec", exec},       {"vfork", vfork_}, {"slow_vfork", slow_vfork}};
 RUN_CASES(cases)
