@@ -1,6 +1,7 @@
 // baton checkpoint NAME: a checkpoint of a running job, now. baton checkpoint --pid PID --to DIR: an image of a process
 // tree that Baton did not start.
 #include <chrono>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 
@@ -10,6 +11,8 @@
 #include "cli/pool_client.h"
 #include "cli/pool_jobs.h"
 #include "cli/run_json.h"
+#include "cli/self/ask.h"
+#include "cli/self/become.h"
 #include "keeper/control_socket.h"
 #include "keeper/run_record.h"
 #include "keeper/tree_checkpoint.h"
@@ -19,6 +22,7 @@ namespace {
 
 struct CheckpointFlags {
   std::string name;
+  bool self = false;
   PoolFlags pool;
   pid_t pid = 0;
   std::string to;
@@ -86,10 +90,25 @@ Result<int> CheckpointPid(const CheckpointFlags& flags) {
   return 0;
 }
 
+Result<int> CheckpointSelf(const CheckpointFlags& flags) {
+  const char* const socket = std::getenv("BATON_SOCKET");
+  if (socket == nullptr || *socket == '\0') {
+    return MakeError(ErrorCode::kInvalidArgument,
+                     "--self is for programs in a job of `baton run` or a pool: BATON_SOCKET is not set");
+  }
+  const bool json = flags.format == OutputFormat::kJson;
+  BecomeAsker(socket, json);
+  return AskForCheckpoint(socket, json);
+}
+
 Result<int> Checkpoint(const GlobalOptions& globals, const CheckpointFlags& flags) {
   const bool tree = flags.pid != 0 || !flags.to.empty();
+  if (flags.self && (tree || !flags.name.empty())) {
+    return MakeError(ErrorCode::kInvalidArgument, "--self is the job this runs in: give neither a NAME nor --pid");
+  }
+  if (flags.self) return CheckpointSelf(flags);
   if (tree == !flags.name.empty()) {
-    return MakeError(ErrorCode::kInvalidArgument, "give the NAME of a run, or --pid PID and --to DIR");
+    return MakeError(ErrorCode::kInvalidArgument, "give the NAME of a run, or --pid PID and --to DIR, or --self");
   }
   if (tree) return CheckpointPid(flags);
   if (flags.leave_running || flags.shell_job || !flags.externals.empty() || !flags.tcp.empty()) {
@@ -114,8 +133,13 @@ cannot be saved. Say what becomes of them at the restore:
   --shell-job               inherit terminal, session, and 0, 1, 2 where they
                             are a terminal or a pipe
 
+With --self the program asks for a checkpoint of its own job. It returns twice:
+with `saved N G` once checkpoint N is in the store, and with `resumed N G` in
+each job that goes on from it. G counts the starts and resumes of the job.
+
 Examples:
   baton checkpoint fit
+  case $(baton checkpoint --self) in resumed*) ./reconnect ;; esac
   baton checkpoint --pid 4242 --to /var/tmp/image --external fd:1=inherit)";
 
 }  // namespace
@@ -124,6 +148,7 @@ void AddCheckpointCommand(const CommandLineParser& parser) {
   auto flags = std::make_shared<CheckpointFlags>();
   CLI::App* command = parser.app->add_subcommand("checkpoint", "Save a running job, or a process tree, now");
   command->add_option("name", flags->name, "The run, or the number of a pool's job")->type_name("NAME");
+  command->add_flag("--self", flags->self, "Save the job in which this is run; says 'saved N G' or 'resumed N G'");
   AddPoolOptions(command, &flags->pool);
   command->add_option("--pid", flags->pid, "Save this process and all below it, which Baton did not start")
       ->check(CLI::Range(1, std::numeric_limits<pid_t>::max()).description(""))

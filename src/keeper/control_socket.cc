@@ -1,45 +1,20 @@
 #include "keeper/control_socket.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/file.h"
+#include "keeper/socket_address.h"
 
 namespace baton {
 namespace {
 
 constexpr size_t kMaxPacket = size_t{128} << 10;
-
-// Socket addresses hold 107 bytes; a longer path goes by its directory's descriptor, which must stay open meanwhile.
-struct SocketAddress {
-  sockaddr_un address{};
-  std::optional<UniqueFd> directory;
-};
-
-Result<SocketAddress> AddressOf(const std::string& path) {
-  SocketAddress result;
-  result.address.sun_family = AF_UNIX;
-  std::string shown = path;
-  if (path.size() >= sizeof(result.address.sun_path)) {
-    const size_t slash = path.rfind('/');
-    BATON_TRY(UniqueFd directory, OpenFile(path.substr(0, slash + 1), O_PATH | O_DIRECTORY));
-    shown = fmt::format("/proc/self/fd/{}{}", directory.get(), path.substr(slash));
-    result.directory = std::move(directory);
-  }
-  if (shown.size() >= sizeof(result.address.sun_path)) {
-    return MakeError(ErrorCode::kInvalidArgument, "the name of socket {} is too long", path);
-  }
-  memcpy(result.address.sun_path, shown.c_str(), shown.size() + 1);
-  return result;
-}
 
 Result<UniqueFd> NewSocket(int extra_flags) {
   const int raw = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | extra_flags, 0);
@@ -115,7 +90,7 @@ Result<std::unique_ptr<ControlServer>> ControlServer::Listen(const std::string& 
                                                              Handler handler) {
   BATON_CHECKED(MakeDirectories(path.substr(0, path.rfind('/'))));
   BATON_TRY(UniqueFd listener, NewSocket(SOCK_NONBLOCK));
-  BATON_TRY(const SocketAddress address, AddressOf(path));
+  BATON_TRY(const SocketAddress address, AddressOfSocket(path));
   unlink(path.c_str());  // of a keeper that died; we hold the lock
   // No other mode in between: the umask makes it 0600 from the start.
   const mode_t old_mask = umask(0177);
@@ -175,7 +150,7 @@ void ControlServer::Reply(ClientId client, const pb::ControlReply& reply) {
 Result<pb::ControlReply> CallKeeper(const std::string& path, pb::ControlRequest request) {
   request.set_version(kControlVersion);
   BATON_TRY(const UniqueFd socket, NewSocket(0));
-  BATON_TRY(const SocketAddress address, AddressOf(path));
+  BATON_TRY(const SocketAddress address, AddressOfSocket(path));
   const int connected =
       connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.address), sizeof(address.address));
   if (const int error = errno; connected != 0) {

@@ -13,7 +13,19 @@ CapsuleOptions CapsuleOptionsFor(const StatePaths& paths, const pb::RunRecord& r
   options.stdout_fd = log.job_stdout();
   options.stderr_fd = log.job_stderr();
   ShowWorkspace(paths, record, &options);
+  if (const std::string& port = record.spec().port(); !port.empty()) {
+    options.binds.push_back({.from = paths.port_dir(record.spec().name()), .to = port});
+  }
   return options;
+}
+
+Result<std::optional<JobPort>> OpenPort(const StatePaths& paths, const pb::RunRecord& record) {
+  const pb::JobSpec& spec = record.spec();
+  if (spec.port().empty()) return std::nullopt;
+  // What a keeper that died has left of the place where it was shown.
+  if (!HasPrivateTmp(spec)) rmdir(spec.port().c_str());
+  BATON_TRY(JobPort port, JobPort::Open(paths.port_dir(spec.name()), spec.port(), record.attempt()));
+  return port;
 }
 
 Result<> NoteOwners(pb::RunRecord* record, pid_t init_pid) {
@@ -30,6 +42,7 @@ Result<> NoteOwners(pb::RunRecord* record, pid_t init_pid) {
 
 void RemoveEmptyRun(const StatePaths& paths, const std::string& name) {
   rmdir(paths.tmp_dir(name).c_str());
+  rmdir(paths.port_dir(name).c_str());
   unlink(paths.lock(name).c_str());
   rmdir(paths.run_dir(name).c_str());
 }

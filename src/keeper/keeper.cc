@@ -63,6 +63,9 @@ Result<std::unique_ptr<Keeper>> Keeper::Create(Parts parts) {
   Keeper* self = keeper.get();
   self->loop_.Watch(self->parts_.signals.get(), POLLIN, [self](short) { return self->OnSignal(); });
   self->loop_.Watch(self->parts_.capsule.event_fd(), POLLIN, [self](short) { return self->OnCapsule(); });
+  if (const JobPort* port = self->port()) {
+    self->loop_.Watch(port->socket_fd(), POLLIN, [self](short) { return self->OnPort(); });
+  }
   BATON_TRY(self->control_,
             ControlServer::Listen(self->parts_.paths.socket(self->parts_.record.spec().name()), &self->loop_,
                                   [self](ControlServer::ClientId client, const pb::ControlRequest& request) {
@@ -195,6 +198,45 @@ std::optional<pb::ControlReply> Keeper::OnControl(ControlServer::ClientId client
   }
 }
 
+void Keeper::ReadPort() {
+  for (const JobPort::Request& request : port()->TakeRequests()) {
+    if (request.word == "checkpoint") {
+      askers_.push_back(request.client);
+    } else {
+      port()->Answer(request.client, fmt::format("failed there is no request '{}'", request.word));
+    }
+  }
+}
+
+Result<> Keeper::OnPort() {
+  ReadPort();
+  return ServeAskers();
+}
+
+// Whoever asks while one is being made is served by that, or else looked after when it is over.
+Result<> Keeper::ServeAskers() {
+  if (askers_.empty() || checkpointer_ == nullptr || checkpointer_->busy() || root_status_ || init_gone_) return {};
+  if (companion_ != nullptr) return companion_->OnProgramAsks();
+  StartCheckpoint();
+  return {};
+}
+
+std::vector<std::string> Keeper::TakeAskers() {
+  if (port() == nullptr) return {};
+  ReadPort();
+  asked_in_time_ = askers_.size();
+  return askers_;
+}
+
+void Keeper::AnswerAskers(const Result<pb::CheckpointNote>& done) {
+  if (port() == nullptr) return;
+  const size_t answered = done ? std::exchange(asked_in_time_, 0) : askers_.size();
+  const std::string text =
+      done ? port()->StatusText("saved", done->number()) : fmt::format("failed {}", done.error().ToString());
+  for (size_t i = 0; i < answered; ++i) port()->Answer(askers_[i], text);
+  askers_.erase(askers_.begin(), askers_.begin() + static_cast<std::ptrdiff_t>(answered));
+}
+
 void Keeper::RequestCheckpoint(std::optional<ControlServer::ClientId> client) {
   if (checkpointer_->busy()) {
     another_wanted_ = true;
@@ -254,7 +296,11 @@ void Keeper::OnCheckpoint(const Result<pb::CheckpointNote>& done) {
   }
   if (auto saved = SaveRecord(); !saved) BATON_LOG(kWarn, "{}", saved.error().ToString());
   for (const auto client : std::exchange(waiting_, {})) control_->Reply(client, reply);
-  if (!std::exchange(another_wanted_, false)) return;
+  AnswerAskers(done);
+  if (!std::exchange(another_wanted_, false)) {
+    if (auto served = ServeAskers(); !served) BATON_LOG(kWarn, "{}", served.error().ToString());
+    return;
+  }
   waiting_ = std::exchange(waiting_next_, {});
   if (root_status_ || init_gone_) {
     const auto ended = ErrorReply(MakeError(ErrorCode::kUnavailable, "the job has ended"));

@@ -24,6 +24,7 @@
 #include "keeper/control_socket.h"
 #include "keeper/event_loop.h"
 #include "keeper/job_log.h"
+#include "keeper/job_port.h"
 #include "keeper/paths.h"
 #include "keeper/run_companion.h"
 #include "keeper/run_record.h"
@@ -53,6 +54,7 @@ class Keeper {
     UniqueFd signals;
     pb::RunRecord record;  // as saved
     JobLog log;
+    std::optional<JobPort> port;
     Capsule capsule;
   };
 
@@ -80,6 +82,12 @@ class Keeper {
   bool CaptureHolds() const { return checkpointer_ != nullptr && checkpointer_->holds(); }
   Result<> EndCaptureHold() { return checkpointer_->LetGo(); }
 
+  // nullptr: it has none.
+  const JobPort* port() const { return parts_.port ? &*parts_.port : nullptr; }
+  // Programs of the job that wait for a checkpoint, by their sockets in the port; as far as they asked by now, they are
+  // answered with the outcome of the one under way. From its thread, while the keeper waits.
+  std::vector<std::string> TakeAskers();
+
   // Who says whether the job may run; borrowed, none at first.
   void UseCompanion(RunCompanion* companion) { companion_ = companion; }
   RunCompanion* companion() const { return companion_; }
@@ -95,6 +103,10 @@ class Keeper {
   Result<> OnCapsule();
   void OnExit(const CapsuleEvent& event);
   Result<> OnTimer();
+  Result<> OnPort();
+  void ReadPort();
+  Result<> ServeAskers();
+  void AnswerAskers(const Result<pb::CheckpointNote>& done);
   void PumpLog(size_t index);
   void WatchLog();
   Result<> RunOnce();
@@ -116,6 +128,9 @@ class Keeper {
   std::vector<ControlServer::ClientId> waiting_;       // for the checkpoint being made
   std::vector<ControlServer::ClientId> waiting_next_;  // for the one after it
   bool another_wanted_ = false;
+  std::vector<std::string>
+      askers_;  // programs of the job; the first `asked_in_time_` stand still in the one being made
+  size_t asked_in_time_ = 0;
   bool interrupted_ = false;  // one signal was handed on already
   bool init_gone_ = false;
   std::optional<int> root_status_;

@@ -8,6 +8,7 @@
 //         lock           locked (flock) for as long as its keeper lives
 //         output         the job's stdout and stderr, unless --output says where
 //         tmp/           the job's private /tmp (--fs work)
+//         port/          where it meets its keeper (job_port.h)
 //     store/             checkpoints, unless --store says where
 //     run/               control sockets, where there is no $XDG_RUNTIME_DIR
 //   $XDG_RUNTIME_DIR/baton/NAME.sock     control socket of a running job (users)
@@ -34,6 +35,7 @@ class StatePaths {
   std::string output(const std::string& name) const { return run_dir(name) + "/output"; }
   std::string tmp_dir(const std::string& name) const { return run_dir(name) + "/tmp"; }
   std::string store_dir() const { return state_dir_ + "/store"; }
+  std::string port_dir(const std::string& name) const { return run_dir(name) + "/port"; }
   const std::string& socket_dir() const { return socket_dir_; }
   std::string socket(const std::string& name) const { return socket_dir_ + "/" + name + ".sock"; }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "capsule/lent_ids.h"
 #include "keeper/job_parts.h"
 #include "keeper/log_archive.h"
@@ -98,7 +99,8 @@ pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunR
   if (request.reset_tcp_outside) record.mutable_spec()->set_reset_tcp_outside(*request.reset_tcp_outside);
   if (!request.spec.changed_files().empty()) record.mutable_spec()->set_changed_files(request.spec.changed_files());
   record.set_state(pb::RunRecord::RUNNING);
-  record.set_attempt((known ? known->attempt() : saved.record.attempt()) + 1);
+  // Higher than any that the program can have seen: it is its generation, too.
+  record.set_attempt(std::max(known ? known->attempt() : 0, saved.record.attempt()) + 1);
   record.set_attempt_started_ms(WallClockMs());
   record.set_created_ms(known ? known->created_ms() : record.attempt_started_ms());
   const std::string output = known ? known->output_path() : request.paths.output(record.spec().name());
@@ -177,6 +179,15 @@ Result<std::unique_ptr<UnitRestore>> Rebuild(Engine* engine, const ImageReader& 
   return restore;
 }
 
+// Programs that waited for a checkpoint when they were saved.
+void TellResumed(const Keeper& keeper, const SavedCheckpoint& saved) {
+  const JobPort* const port = keeper.port();
+  if (port == nullptr) return;
+  if (auto set = port->SetStatus("resumed", saved.number); !set) BATON_LOG(kWarn, "{}", set.error().ToString());
+  for (const std::string& client : saved.record.waiting())
+    port->Answer(client, port->StatusText("resumed", saved.number));
+}
+
 // Makes the processes again under a keeper, which then holds them to their end.
 struct Locks {
   RunLock run;
@@ -185,6 +196,7 @@ struct Locks {
 
 Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record, SavedCheckpoint saved,
                     CheckpointBase base) {
+  BATON_TRY(std::optional<JobPort> port, OpenPort(request.paths, record));
   BATON_TRY(UniqueFd signals, TakeSignals());
   BATON_TRY(const auto engine, MakeEngine("native"));
   BATON_TRY(const UnitSummary summary, engine->ReadSummary(*saved.image));
@@ -200,6 +212,7 @@ Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record
                                          .signals = std::move(signals),
                                          .record = std::move(record),
                                          .log = std::move(log),
+                                         .port = std::move(port),
                                          .capsule = std::move(capsule)}));
   CapsuleSpawner spawner(&keeper->capsule());
   BATON_TRY(const auto restore, Rebuild(engine.get(), *saved.image, &spawner, keeper->log()));
@@ -215,6 +228,7 @@ Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record
         .name = saved.record.spec().name(), .number = saved.number, .log_bytes = saved.record.log().bytes()};
     BATON_CHECKED(request.companion->AwaitStart(*keeper, from));
   }
+  TellResumed(*keeper, saved);
   BATON_CHECKED(restore->Go());
   return keeper->Run();
 }

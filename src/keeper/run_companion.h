@@ -38,6 +38,8 @@ class RunCompanion {
   virtual bool MayRun() const = 0;
   // A capture holds the job (Checkpointer), since it might not run any more when it was over.
   virtual Result<> OnHeld() = 0;
+  // The program wants a checkpoint; it is for the companion to begin one (Keeper::MakeCheckpoint), now or later.
+  virtual Result<> OnProgramAsks() = 0;
   // The oldest checkpoint of this keeper that is still needed.
   virtual uint64_t KeepCheckpointsFrom() const = 0;
 };

@@ -56,6 +56,14 @@ Result<> FreshTmp(const std::string& path) {
   return MakeDirectories(path);
 }
 
+// In the machine's own /tmp only where one may write there.
+Result<> GivePort(pb::RunRecord* record) {
+  const bool private_tmp = HasPrivateTmp(record->spec());
+  if (!private_tmp && access("/tmp", W_OK | X_OK) != 0) return {};
+  BATON_TRY(*record->mutable_spec()->mutable_port(), ChoosePort(private_tmp));
+  return {};
+}
+
 // A workspace that is too large is refused before the job runs.
 Result<> CheckWorkspaceOf(const StatePaths& paths, const pb::RunRecord& record) {
   if (record.spec().files() != pb::JobSpec::WORK) return {};
@@ -83,9 +91,7 @@ Result<> CheckStore(const RunRequest& request, const pb::RunRecord& record) {
 }
 
 CommandLine CommandOf(const pb::JobSpec& spec) {
-  return {.argv = {spec.argv().begin(), spec.argv().end()},
-          .env = {spec.env().begin(), spec.env().end()},
-          .cwd = spec.cwd()};
+  return {.argv = {spec.argv().begin(), spec.argv().end()}, .env = JobEnvironment(spec), .cwd = spec.cwd()};
 }
 
 // What a shell would say of a program that cannot be started; nothing for any other error.
@@ -128,6 +134,8 @@ Result<JobEnd> StartNamed(const RunRequest& request, NamedRun run) {
   BATON_CHECKED(CheckStore(request, record));
   if (record.spec().files() == pb::JobSpec::WORK) BATON_CHECKED(FreshTmp(request.paths.tmp_dir(run.name)));
   BATON_CHECKED(CheckWorkspaceOf(request.paths, record));
+  BATON_CHECKED(GivePort(&record));
+  BATON_TRY(std::optional<JobPort> port, OpenPort(request.paths, record));
   BATON_TRY(UniqueFd signals, TakeSignals());
   BATON_TRY(JobLog log, JobLog::Open(record.output_path(), 0, request.copies));
   BATON_TRY(Capsule capsule, Capsule::Create(CapsuleOptionsFor(request.paths, record, log)));
@@ -140,6 +148,7 @@ Result<JobEnd> StartNamed(const RunRequest& request, NamedRun run) {
                                          .signals = std::move(signals),
                                          .record = std::move(record),
                                          .log = std::move(log),
+                                         .port = std::move(port),
                                          .capsule = std::move(capsule)}));
   return StartProgram(request, keeper.get());
 }

@@ -28,6 +28,7 @@ namespace baton {
 namespace {
 
 constexpr size_t kKept = 3;
+constexpr std::chrono::seconds kSectionLimit(30);
 
 uint64_t Microseconds(std::chrono::nanoseconds duration) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
@@ -117,6 +118,7 @@ void StoreCheckpointer::Start(Done done, After after) {
   *current_->record.mutable_spec() = keeper_->record().spec();
   current_->record.set_attempt(keeper_->record().attempt());
   current_->record.mutable_note()->set_number(base_.number + 1);
+  SetStatus("saving", *current_);
   background_.Start([this, current = current_.get()] { return PreCopy(*current); });
 }
 
@@ -134,7 +136,9 @@ Result<> StoreCheckpointer::OnBackground() {
   if (outcome && !current_->captured) {
     const SignalsBlocked while_it_stands = SignalsBlocked::Stops();
     outcome = current_->held->tracer.Run([this] { return Pause(*current_); });
+    LetIntoSections(*current_);
     if (outcome) {
+      SetStatus("copied", *current_);
       if (current_->stands_still) held_ = current_->held;
       const bool held_back = held_ != nullptr && current_->after == After::kGoOn;
       current_->captured = true;
@@ -150,12 +154,31 @@ Result<> StoreCheckpointer::PreCopy(Current& current) {
   BATON_CHECKED(FailPoint("checkpoint.begin"));
   BATON_TRY(PendingDirectory place, store_.Begin(job_, current.record.note().number()));
   current.place.emplace(std::move(place));
-  if (!workspace_) return {};
   const pb::WorkspaceManifest* previous = base_.workspace ? &*base_.workspace : nullptr;
-  return WithIdsOf(keeper_->capsule().init_pid(), [&]() -> Result<> {
-    BATON_TRY(current.workspace, WorkspaceSave::PreCopy(*workspace_, previous));
-    return {};
-  });
+  if (workspace_) {
+    BATON_CHECKED(WithIdsOf(keeper_->capsule().init_pid(), [&]() -> Result<> {
+      BATON_TRY(current.workspace, WorkspaceSave::PreCopy(*workspace_, previous));
+      return {};
+    }));
+  }
+  return KeepOutOfSections(current);
+}
+
+Result<> StoreCheckpointer::KeepOutOfSections(Current& current) {
+  if (keeper_->port() == nullptr) return {};
+  BATON_CHECKED(keeper_->port()->EnterSection(kSectionLimit));
+  current.in_section = true;
+  return {};
+}
+
+void StoreCheckpointer::LetIntoSections(Current& current) {
+  if (std::exchange(current.in_section, false)) keeper_->port()->LeaveSection();
+}
+
+void StoreCheckpointer::SetStatus(std::string_view word, const Current& current) {
+  if (keeper_->port() == nullptr) return;
+  const auto set = keeper_->port()->SetStatus(word, current.record.note().number());
+  if (!set) BATON_LOG(kWarn, "{}", set.error().ToString());
 }
 
 Result<> StoreCheckpointer::Pause(Current& current) {
@@ -191,6 +214,8 @@ Result<> StoreCheckpointer::NoteStopped(Current& current) {
   BATON_CHECKED(FailPoint("checkpoint.stopped"));
   BATON_CHECKED(keeper_->log().Drain());
   current.record.mutable_log()->set_bytes(keeper_->log().length());
+  const std::vector<std::string> askers = keeper_->TakeAskers();
+  current.record.mutable_waiting()->Assign(askers.begin(), askers.end());
   current.record.mutable_note()->set_taken_ms(WallClockMs());
   return {};
 }
@@ -206,7 +231,11 @@ Result<> StoreCheckpointer::NoteCaptured(Current& current) {
   }
   std::vector<HostFile> files;
   files.reserve(written.size());
-  for (const auto& file : written) files.push_back({.path = file.path, .append_only = file.append && !file.mapped});
+  const std::string port = current.record.spec().port() + "/";
+  for (const auto& file : written) {
+    if (port.size() > 1 && file.path.starts_with(port)) continue;
+    files.push_back({.path = file.path, .append_only = file.append && !file.mapped});
+  }
   BATON_TRY(*current.record.mutable_host_files(), RecordHostFiles(files));
   return {};
 }
@@ -262,6 +291,8 @@ Result<> StoreCheckpointer::DropOld(std::optional<uint64_t> keep_from) {
 void StoreCheckpointer::Conclude(Result<> outcome) {
   const std::unique_ptr<Current> ended = std::move(current_);
   if (held_ != ended->held) ended->held->capture.reset();
+  LetIntoSections(*ended);
+  SetStatus(outcome ? "saved" : "failed", *ended);
   if (!outcome) {
     ended->workspace.reset();
     ended->place.reset();  // nothing is left of it when they hear

@@ -68,6 +68,7 @@ class StoreCheckpointer : public Checkpointer {
     After after = After::kGoOn;
     std::optional<uint64_t> keep_from = {};  // nothing: the newest ones
     bool stands_still = false;
+    bool in_section = false;  // the job is kept out of its critical sections
     bool captured = false;
   };
 
@@ -82,6 +83,9 @@ class StoreCheckpointer : public Checkpointer {
   Result<> WriteImage(Current& current);
   Result<> DropOld(std::optional<uint64_t> keep_from);
   void Conclude(Result<> outcome);
+  Result<> KeepOutOfSections(Current& current);
+  void LetIntoSections(Current& current);
+  void SetStatus(std::string_view word, const Current& current);
 
   Keeper* keeper_;
   StatePaths paths_;

@@ -18,14 +18,14 @@ std::vector<std::string> JobDirectories(const pb::JobSpec& spec) {
   return directories;
 }
 
+}  // namespace
+
 // A job whose workspace holds /tmp itself has the real one.
 bool HasPrivateTmp(const pb::JobSpec& spec) {
   if (spec.files() != pb::JobSpec::WORK) return false;
   return std::ranges::none_of(JobDirectories(spec),
                               [](const std::string& directory) { return IsBelow(kTmp, directory); });
 }
-
-}  // namespace
 
 std::string HostPath(const pb::RunRecord& record, const std::string& job_path) {
   const auto placed = std::ranges::find(record.placed(), job_path, &pb::PlacedDirectory::job_path);
@@ -50,6 +50,7 @@ std::vector<WorkspaceRoot> WorkspaceRoots(const StatePaths& paths, const pb::Run
 
 std::vector<std::string> OwnPaths(const StatePaths& paths, const pb::RunRecord& record) {
   std::vector<std::string> own{paths.state_dir(), record.store_dir(), paths.socket_dir(), record.output_path()};
+  if (!HasPrivateTmp(record.spec())) own.push_back(record.spec().port());
   // A path that holds a root is no part of it: the private /tmp is in the state directory.
   const auto roots = WorkspaceRoots(paths, record);
   std::erase_if(own, [&](const std::string& path) {
@@ -72,6 +73,7 @@ std::vector<std::string> OutsideWorkspace(const pb::JobSpec& spec, const std::ve
   std::vector<std::string> kept = JobDirectories(spec);
   if (HasPrivateTmp(spec)) kept.emplace_back(kTmp);
   kept.insert(kept.end(), {"/proc", "/sys"});
+  if (!spec.port().empty()) kept.push_back(spec.port());
   std::set<std::string> outside;
   for (const std::string& path : paths) {
     if (std::ranges::none_of(kept, [&](const std::string& directory) { return IsBelow(path, directory); })) {

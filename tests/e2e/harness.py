@@ -168,6 +168,12 @@ class Sandbox:
         self.own(path)
         return path
 
+    def fifo(self, name):
+        path = self.base / name
+        os.mkfifo(path)
+        self.own(path)
+        return path
+
     def write(self, name, content, mode=0o644):
         path = self.base / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -78,7 +78,7 @@ void WatchRenewal(KeeperState& keeper, Instant now, Actions& actions) {
 }
 
 bool WantsCheckpoint(const KeeperState& keeper, Instant now) {
-  if (keeper.request_wanted > keeper.request_done) return true;
+  if (keeper.program_asks || keeper.request_wanted > keeper.request_done) return true;
   return keeper.every > Span(0) && now >= keeper.next_checkpoint_at;
 }
 
@@ -86,6 +86,7 @@ bool WantsCheckpoint(const KeeperState& keeper, Instant now) {
 void WatchCheckpoints(KeeperState& keeper, Instant now, Actions& actions) {
   if (keeper.phase != Phase::kRunning || keeper.checkpointing || !WantsCheckpoint(keeper, now)) return;
   keeper.checkpointing = true;
+  keeper.program_asks = false;
   keeper.final_checkpoint = keeper.stop_wanted && keeper.request_wanted > keeper.request_done;
   keeper.request_under_way = keeper.request_wanted;
   keeper.next_checkpoint_at = now + keeper.every;
@@ -167,6 +168,8 @@ class Handler {
       keeper_.stopped_with = made.offer.number;
     }
   }
+
+  void operator()(const ProgramAsks&) const { keeper_.program_asks = true; }
 
   void operator()(const CheckpointFailed& failed) const { Finish(failed.why); }
 

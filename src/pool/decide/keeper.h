@@ -60,6 +60,7 @@ struct KeeperState {
   std::string request_error;
   std::string checkpoint_error;
   bool stop_wanted = false;
+  bool program_asks = false;
   uint64_t stopped_with = 0;
   std::vector<CheckpointOffer> offers;
 
@@ -89,12 +90,14 @@ struct UnitEnded {
 struct CheckpointMade {
   CheckpointOffer offer;
 };
+// The program itself wants one; the one under way, if any, came too early for it.
+struct ProgramAsks {};
 // The unit goes on as far as the lease lets it, after a final one, too.
 struct CheckpointFailed {
   std::string why;
 };
 using KeeperEvent = std::variant<KeeperTick, WorkerConnected, WorkerDisconnected, WorkerHeard, Instruction, UnitReady,
-                                 UnitFrozen, UnitEnded, CheckpointMade, CheckpointFailed>;
+                                 UnitFrozen, UnitEnded, CheckpointMade, CheckpointFailed, ProgramAsks>;
 
 // Actions.
 // Tell the worker, or the controller itself, how things are; it is the request for the lease, sent at `sent_at`.

@@ -212,6 +212,16 @@ TEST_F(KeeperDecisions, AnswersARequestForACheckpointAlsoWhenItFails) {
   EXPECT_EQ(ReportOf(keeper_, now_).request_error, "disk full");
 }
 
+TEST_F(KeeperDecisions, AProgramThatAsksGetsACheckpointOfItsOwn) {
+  Start();
+  EXPECT_TRUE(Has<MakeCheckpoint>(On(ProgramAsks{})));
+  EXPECT_FALSE(Has<MakeCheckpoint>(On(ProgramAsks{}))) << "one at a time";
+  EXPECT_TRUE(Has<MakeCheckpoint>(On(CheckpointMade{})));
+  EXPECT_FALSE(Has<MakeCheckpoint>(On(CheckpointMade{})));
+  At(kBegin + seconds(3));
+  EXPECT_FALSE(Has<MakeCheckpoint>(On(ProgramAsks{}))) << "it has no lease";
+}
+
 TEST_F(KeeperDecisions, ARequestThatComesDuringACheckpointMeansTheNextOne) {
   Start();
   Instruction instruction = Grant(now_);

@@ -36,6 +36,7 @@ class PoolUnit : public RunCompanion {
   Result<> AwaitStart(Keeper& keeper, const std::optional<ResumePoint>& from) override;
   bool MayRun() const override;
   Result<> OnHeld() override { return On(pool::KeeperTick{}); }
+  Result<> OnProgramAsks() override { return On(pool::ProgramAsks{}); }
   uint64_t KeepCheckpointsFrom() const override;
 
   // The keeper is gone, the program has ended: does `work` on a helper thread, and keeps the lease meanwhile.

@@ -143,7 +143,7 @@ def case_private_tmp(sandbox):  # as root, too
     keeper = sandbox.resume(merged=True)
     job.to(9)
     private = sandbox.base / "new-state" / "runs" / "job" / "tmp"
-    check(tree(private) == {name: job.lines(9)}, f"{tree(private)}")
+    check(tree(private) == {name: job.lines(9), ".baton": "DIR"}, f"{tree(private)}")
     check(not os.path.exists(f"/tmp/{name}"), "it wrote to the machine's /tmp")
     job.end(10)
     keeper.ends_with(0)

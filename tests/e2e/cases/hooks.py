@@ -1,0 +1,183 @@
+"""A program and its keeper: it asks for checkpoints itself, learns that it was resumed, and is not saved where it must not be."""
+import os
+import shutil
+
+from harness import HERE, check, wait_until
+from pool_harness import Pool
+
+ASKS_TWICE = """
+echo "begins $(cat $BATON_STATUS_FILE)"
+for turn in 1 2; do
+  echo "turn $turn: $({baton} checkpoint --self)"
+done
+{baton} checkpoint --self -o json
+echo ends
+"""
+
+
+class Speaker:
+    """The job jobs/speaker.py, under `baton run` (or what `argv` says)."""
+
+    def __init__(self, sandbox):
+        self.sandbox = sandbox
+        shutil.copy(HERE / "jobs" / "speaker.py", sandbox.base / "speaker.py")
+        self.orders = sandbox.write("orders", "")
+        self.command = ["/usr/bin/python3", str(sandbox.base / "speaker.py"), str(self.orders)]
+        self.log = sandbox.base / sandbox.state / "runs" / "job" / "output"
+        self.given = 0
+
+    def start(self, *words, **spawn):
+        return self.sandbox.start("--name", "job", *words, "--", *self.command, **spawn)
+
+    def order(self, text):
+        """Begins it; its number."""
+        with open(self.orders, "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        self.given += 1
+        return self.given
+
+    def result(self, number):
+        """Waits until the order is done."""
+        def line():
+            text = self.log.read_text(errors="replace") if self.log.exists() else ""
+            return next((line for line in text.splitlines(keepends=True) if line.startswith(f"done {number} ")), "").endswith("\n")
+        wait_until(line, lambda: f"order {number} in {self.log}: {[k.err for k in self.sandbox.keepers]}")
+        lines = self.log.read_text(errors="replace").splitlines()
+        return next(found for found in lines if found.startswith(f"done {number} "))[len(f"done {number} "):]
+
+    def does(self, text):
+        return self.result(self.order(text))
+
+    def says(self, text, expected):
+        seen = self.does(text)
+        check(seen == expected, f"'{text}' gives '{seen}', not '{expected}'")
+
+
+def case_self_returns_twice(sandbox):  # as root, too
+    """`checkpoint --self` in a shell's job: saved; resumed, in two generations; as the JSON that it prints."""
+    sandbox.write("asks.sh", ASKS_TWICE.format(baton=sandbox.baton_path))
+    done = sandbox.call("run", "--store", sandbox.store, "--name", "job", "--", "/bin/sh", sandbox.base / "asks.sh")
+    check(done == 'begins running 0 1\nturn 1: saved 1 1\nturn 2: saved 2 1\n'
+          '{"outcome": "saved", "checkpoint": 3, "generation": 1}\nends\n', f"undisturbed: {done}")
+    fifo = sandbox.fifo("fifo")
+    status = sandbox.base / "state/runs/again/port/status"
+    held = {"BATON_HOLD_FIFO": str(fifo)}
+    keeper = sandbox.start("--name", "again", "--", "/bin/sh", sandbox.base / "asks.sh",
+                           env=sandbox.environment | held | {"BATON_HOLD_AT": "checkpoint.write:2"})
+    # The second one is not complete when the keeper dies; nor is it in the next attempt.
+    wait_until(lambda: status.exists() and status.read_text() == "copied 2 1\n", "the second checkpoint")
+    keeper.kill()
+    keeper = sandbox.resume("again", env=sandbox.environment | held | {"BATON_HOLD_AT": "checkpoint.write"})
+    keeper.shows("turn 1: resumed 1 2")
+    wait_until(lambda: status.read_text() == "copied 2 2\n", "the next checkpoint")
+    keeper.kill()
+    sandbox.resume("again").ends_with(0)
+    log = sandbox.call("logs", "again")
+    check(log == 'begins running 0 1\nturn 1: resumed 1 3\nturn 2: saved 2 3\n'
+          '{"outcome": "saved", "checkpoint": 3, "generation": 3}\nends\n', f"resumed twice from one checkpoint: {log}")
+    check(not status.parent.exists(), "the port is left")
+
+
+def case_self_outside_of_a_job(sandbox):
+    check("BATON_SOCKET" in sandbox.refuses("checkpoint", "--self"), "it is not said what is missing")
+    gone = sandbox.environment | {"BATON_SOCKET": str(sandbox.base / "nobody" / "socket")}
+    check("nobody" in sandbox.refuses("checkpoint", "--self", env=gone), "it is not said who does not answer")
+    check("--pid" in sandbox.refuses("checkpoint", "--self", "job"), "a name beside --self")
+
+
+def case_protocol(sandbox):  # as root, too
+    """A program that speaks with its keeper itself: requests, answers, the files; before and after a resume."""
+    job = Speaker(sandbox)
+    keeper = job.start()
+    job.says("status", "running 0 1")
+    first = job.does("generation")
+    check(first.split()[0] == "1" and len(first.split()[1]) == 32, first)
+    check(job.does("mapped") == first, "the mapping shows another generation")
+    job.says("ask", "saved 1 1")
+    job.says("status", "saved 1 1")
+    check("there is no request 'nonsense'" in job.does("ask nonsense"), "an unknown request")
+    job.says("send checkpoint", "None")  # nobody waits for it
+    wait_until(lambda: sandbox.show()["last_checkpoint"]["number"] == 2, "a checkpoint that nobody waits for")
+    keeper.kill()
+    keeper = sandbox.resume()
+    job.says("status", "resumed 2 2")
+    second = job.does("generation")
+    check(second.split()[0] == "2" and second.split()[1] != first.split()[1], f"{first}; {second}")
+    check(job.does("mapped") == second, "the mapping shows another generation after the resume")
+    job.says("ask", "saved 3 2")
+    keeper.kill()
+    keeper = sandbox.resume()
+    job.says("status", "resumed 3 3")
+    job.says("ask", "saved 4 3")
+    job.order("end 3")
+    keeper.ends_with(3)
+
+
+def case_asked_while_another_is_made(sandbox):
+    """Who asks before the job stands still is served by the checkpoint under way; who asks after that, by one of its own."""
+    job = Speaker(sandbox)
+    fifo = sandbox.fifo("fifo")
+    trace = sandbox.base / "trace"
+    hold = sandbox.environment | {"BATON_HOLD_AT": "checkpoint.write", "BATON_HOLD_FIFO": str(fifo), "BATON_FAIL_TRACE": str(trace)}
+    keeper = job.start(env=hold)
+    job.says("status", "running 0 1")
+    asked = sandbox.follow("checkpoint", "job")
+    wait_until(lambda: trace.exists() and "checkpoint.write" in trace.read_text(), "the first checkpoint")
+    waits = job.order("ask")  # its state is copied by now
+    wait_until(lambda: (sandbox.base / "state/runs/job/port" / "speaker.2").exists(), "its request")
+    with open(fifo, "wb"):
+        pass
+    asked.ends_with(0)
+    check(job.result(waits) == "saved 2 1", job.result(waits))
+    keeper.kill()
+    keeper = sandbox.resume()
+    check(job.result(waits) == "resumed 2 2", job.result(waits))
+    job.order("end 0")
+    keeper.ends_with(0)
+
+
+def case_host_files(sandbox):  # as root, too
+    """--fs host: the port is in the machine's /tmp, under a name that nobody else has, and gone at the end; also of a keeper
+    that was killed."""
+    job = Speaker(sandbox)
+    keeper = job.start("--fs", "host")
+    place = os.path.dirname(job.does("env BATON_SOCKET"))
+    check(place.startswith("/tmp/.baton-") and os.path.isdir(place) and not os.listdir(place), f"{place}")
+    job.says("lock", "None")
+    job.says("unlock", "None")
+    job.says("ask", "saved 1 1")
+    check(not sandbox.show()["last_checkpoint"].get("written_outside"), "the lock file is taken for the job's")
+    keeper.kill()
+    keeper = sandbox.resume()
+    job.says("ask", "saved 2 2")
+    check(os.path.dirname(job.does("env BATON_SOCKET")) == place, "another place")
+    job.order("end 0")
+    keeper.ends_with(0)
+    check(not os.path.exists(place), f"{place} is left")
+
+
+def case_job_in_a_job(sandbox):
+    """A job's own `baton run` gives its job a port of its own."""
+    inner = sandbox.write("inner.sh", 'echo "inner $BATON_SOCKET $(%s checkpoint --self)"\n' % sandbox.baton_path)
+    outer = sandbox.write("outer.sh", f'{sandbox.baton_path} --state-dir {sandbox.base}/inner run --name inner -- /bin/sh {inner}\n'
+                          'echo "outer $BATON_SOCKET"\n')
+    done = sandbox.call("run", "--store", sandbox.store, "--name", "outer", "--", "/bin/sh", outer)
+    check(done == "inner /tmp/.baton/socket saved 1 1\nouter /tmp/.baton/socket\n", done)
+
+
+def case_self_in_a_pool(sandbox):
+    """A pool's job asks; moved to another worker it learns that it was resumed."""
+    pool = Pool(sandbox, workers=2)
+    job = Speaker(sandbox)
+    number = pool.submit("--", *job.command)
+    job.log = pool.log_path(number, 1)
+    job.says("ask", "saved 1 1")
+    pool.wait_for(number, lambda s: [c["checkpoint"] for c in s["checkpoints"]] == ["1.1"], "the checkpoint in the catalogue")
+    pool.call("migrate", number)
+    pool.runs(number, attempt=2)
+    job.log = pool.log_path(number, 2)
+    check(job.does("status").startswith("resumed "), "it does not know that it was resumed")
+    check(job.does("generation").startswith("2 "), "another generation")
+    job.says("ask", "saved 1 2")
+    job.order("end 0")
+    pool.ends(number)
