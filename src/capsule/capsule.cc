@@ -97,6 +97,8 @@ Result<std::vector<std::string>> MakeMountPoints(const CapsuleOptions& options) 
   for (const CapsuleBind& bind : options.binds) {
     if (!bind.to.starts_with('/')) return MakeError(ErrorCode::kInvalidArgument, "bind target {} is relative", bind.to);
     if (options.private_tmp && bind.to.starts_with("/tmp/")) continue;
+    struct stat status{};
+    if (stat(bind.to.c_str(), &status) == 0) continue;
     auto point = MakeMissing(bind.to, &made);
     if (point) continue;
     RemoveDirectories(made);

@@ -8,10 +8,10 @@
 
 namespace baton {
 
-// One directory shown at another path inside the capsule, over what is there.
+// One directory, or file, shown at another path inside the capsule, over what is there.
 struct CapsuleBind {
   std::string from;  // on the host; must exist
-  std::string to;    // absolute path inside; made if it does not exist and can be made
+  std::string to;    // absolute path inside; made if it does not exist and can be made (directories only)
 };
 
 struct CapsuleOptions {

@@ -56,7 +56,10 @@ SetupResult BindOver(int source_fd, const std::string& target, SetupStep step) {
 
 SetupResult MakeBinds(const std::vector<CapsuleBind>& binds, const std::vector<UniqueFd>& sources) {
   for (size_t i = 0; i < binds.size(); ++i) {
-    if (auto made = MakeDirectories(binds[i].to, 0755); !made) {
+    struct stat status{};
+    const bool directory = fstat(sources[i].get(), &status) == 0 && S_ISDIR(status.st_mode);
+    auto made = directory ? MakeDirectories(binds[i].to, 0755) : Result<>();
+    if (!made) {
       return Failed(SetupStep::kBind, made.error(), binds[i].to);
     }
     if (auto bound = BindOver(sources[i].get(), binds[i].to, SetupStep::kBind); !bound) return bound;
@@ -125,7 +128,7 @@ SetupResult MakeMounts(const CapsuleOptions& options) {
   // All sources are opened before anything is covered.
   std::vector<UniqueFd> sources;
   for (const CapsuleBind& bind : options.binds) {
-    auto source = OpenFile(bind.from, O_PATH | O_DIRECTORY);
+    auto source = OpenFile(bind.from, O_PATH);
     if (!source) return Failed(SetupStep::kBind, source.error(), bind.from);
     sources.push_back(std::move(*source));
   }

@@ -2,12 +2,14 @@
 // tree that Baton did not start.
 #include <chrono>
 #include <cstdlib>
+#include <iostream>
 #include <limits>
 #include <memory>
 
 #include "cli/command.h"
 #include "cli/external_flags.h"
 #include "cli/format.h"
+#include "cli/hook_flags.h"
 #include "cli/pool_client.h"
 #include "cli/pool_jobs.h"
 #include "cli/run_json.h"
@@ -30,6 +32,7 @@ struct CheckpointFlags {
   bool shell_job = false;
   std::vector<std::string> externals;
   std::string tcp;
+  HookFlags hooks;
   OutputFormat format = OutputFormat::kTable;
 };
 
@@ -77,8 +80,10 @@ Result<int> CheckpointPid(const CheckpointFlags& flags) {
                                 .shell_job = flags.shell_job,
                                 .reset_tcp_outside = flags.tcp == "close"};
   BATON_TRY(request.externals, ParseExternalRules(flags.externals));
+  BATON_TRY(request.hooks, ParseHooks(flags.hooks));
   auto report = CheckpointTree(request);
   if (!report) return report.Fail("checkpoint of process {}", flags.pid);
+  if (!report->hook_error.empty()) std::cerr << fmt::format("baton: {}\n", report->hook_error);
   if (flags.format == OutputFormat::kJson) {
     BATON_CHECKED(PrintJson(ReportJson(flags.to, *report)));
     return 0;
@@ -111,9 +116,12 @@ Result<int> Checkpoint(const GlobalOptions& globals, const CheckpointFlags& flag
     return MakeError(ErrorCode::kInvalidArgument, "give the NAME of a run, or --pid PID and --to DIR, or --self");
   }
   if (tree) return CheckpointPid(flags);
-  if (flags.leave_running || flags.shell_job || !flags.externals.empty() || !flags.tcp.empty()) {
-    return MakeError(ErrorCode::kInvalidArgument,
-                     "--leave-running, --shell-job, --external and --tcp are for --pid (baton run has a --tcp, too)");
+  const bool hooks = flags.hooks.before || flags.hooks.after || flags.hooks.timeout;
+  if (flags.leave_running || flags.shell_job || !flags.externals.empty() || !flags.tcp.empty() || hooks) {
+    return MakeError(
+        ErrorCode::kInvalidArgument,
+        "--leave-running, --shell-job, --external, --tcp and --hook-... are for --pid (a job has those that "
+        "`baton run` was given)");
   }
   if (!MeansPoolJob(flags.name, flags.pool, globals)) return CheckpointRun(globals, flags);
   BATON_TRY(const uint64_t job, ParseJobId(flags.name));
@@ -158,6 +166,7 @@ void AddCheckpointCommand(const CommandLineParser& parser) {
   command->add_flag("--leave-running", flags->leave_running, "With --pid: let the processes go on");
   AddExternalFlags(command, &flags->externals, &flags->shell_job);
   AddTcpOption(command, &flags->tcp);
+  AddHookOptions(command, &flags->hooks, {.resume = false, .signal = false});
   AddFormatOption(command, &flags->format);
   command->footer(kFooter);
   command->callback([flags, globals = parser.globals, chosen = parser.chosen] {

@@ -4,6 +4,9 @@
 #include "cli/command.h"
 #include "cli/external_flags.h"
 #include "cli/format.h"
+#include "cli/hook_flags.h"
+#include "cli/move_flags.h"
+#include "keeper/path_map.h"
 #include "keeper/tree_restore.h"
 
 namespace baton {
@@ -13,12 +16,18 @@ struct RestoreFlags {
   TreeRestoreRequest request;
   std::string clock;
   std::vector<std::string> externals;
+  HookFlags hooks;
+  MoveFlags moves;
 };
 
 Result<int> Restore(const RestoreFlags& flags) {
   TreeRestoreRequest request = flags.request;
   request.clock_wall = flags.clock == "wall";
   BATON_TRY(request.externals, ParseExternalRules(flags.externals));
+  BATON_TRY(request.hooks, ParseHooks(flags.hooks));
+  BATON_TRY(request.path_maps, ParsePathMaps(flags.moves.path_maps));
+  BATON_CHECKED(CheckEnvironment(flags.moves.environment));
+  request.environment = flags.moves.environment;
   auto restored = RestoreTree(request);
   if (!restored) return restored.Fail("restore of {}", request.image);
   if (request.detach) BATON_CHECKED(PrintText(fmt::format("{}\n", restored->pid)));
@@ -56,6 +65,8 @@ void AddRestoreCommand(const CommandLineParser& parser) {
       ->check(CLI::IsMember({"run", "wall"}).description(""))
       ->type_name("run|wall");
   AddExternalFlags(command, &flags->externals, &request.shell_job);
+  AddMoveOptions(command, &flags->moves);
+  AddHookOptions(command, &flags->hooks, {.checkpoint = false, .signal = false});
   command->footer(kFooter);
   command->callback([flags, chosen = parser.chosen] { *chosen = [flags] { return Restore(*flags); }; });
 }

@@ -11,7 +11,10 @@
 #include "cli/command.h"
 #include "cli/external_flags.h"
 #include "cli/format.h"
+#include "cli/hook_flags.h"
+#include "cli/move_flags.h"
 #include "cli/setuid_note.h"
+#include "keeper/path_map.h"
 #include "keeper/paths.h"
 #include "keeper/run_job.h"
 
@@ -32,6 +35,8 @@ struct RunFlags {
   std::string clock;
   std::string files;
   std::string tcp;
+  HookFlags hooks;
+  MoveFlags moves;
   bool replace = false;
   std::vector<std::string> command;
 };
@@ -78,7 +83,11 @@ Result<> CheckFlags(const RunFlags& flags) {
   if (!flags.resume.empty() && !flags.name.empty() && flags.name != flags.resume) {
     return MakeError(ErrorCode::kInvalidArgument, "--resume {} and --name {} do not agree", flags.resume, flags.name);
   }
+  BATON_CHECKED(CheckEnvironment(flags.moves.environment));
   if (!flags.resume.empty()) return CheckResumeFlags(flags);
+  if (!flags.moves.path_maps.empty() || !flags.moves.environment.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "--map-path and --env are for --resume");
+  }
   if (!flags.files.empty() && flags.fs != "host") {
     return MakeError(ErrorCode::kInvalidArgument,
                      "--files is for --fs host: with --fs work files come from the checkpoint");
@@ -138,6 +147,10 @@ Result<RunRequest> RequestOf(const RunFlags& flags, const GlobalOptions& globals
     request.every_ms = static_cast<uint64_t>(every.count());
     request.spec.set_every_ms(*request.every_ms);
   }
+  BATON_TRY(request.hooks, ParseHooks(flags.hooks));
+  if (flags.resume.empty()) request.hooks.Apply(request.spec.mutable_hooks());
+  BATON_TRY(request.path_maps, ParsePathMaps(flags.moves.path_maps));
+  request.environment = flags.moves.environment;
   request.replace = flags.replace;
   request.resume = !flags.resume.empty();
   if (request.resume && !flags.clock.empty()) request.clock_wall = flags.clock == "wall";
@@ -171,6 +184,12 @@ Exit code: the job's own; 128 + n if signal n ended it; 125 if Baton failed;
 As an ordinary user the job has your user and group id, and, with newuidmap
 installed, those that /etc/subuid and /etc/subgid lend you: files of others show
 as owned by 65534 (nobody), and their setuid programs (sudo, su) gain no rights.
+
+Hooks are commands for /bin/sh, run in the job's namespaces with its environment
+and BATON_HOOK, BATON_CHECKPOINT, BATON_GENERATION, BATON_OUTCOME (copied,
+failed, resumed), BATON_PID. With --resume they replace those it was started
+with; '' is none. The job itself finds BATON_SOCKET, BATON_STATUS_FILE,
+BATON_GENERATION_FILE and BATON_LOCK_FILE in its environment.
 
 Examples:
   baton run --every 30s -- ./sim --steps 1000000
@@ -223,6 +242,8 @@ void AddRunCommand(const CommandLineParser& parser) {
       ->check(CLI::IsMember({"run", "wall"}).description(""))
       ->type_name("run|wall");
   AddTcpOption(command, &flags->tcp);
+  AddHookOptions(command, &flags->hooks, {});
+  AddMoveOptions(command, &flags->moves);
   command
       ->add_option("--resume", flags->resume,
                    "Go on with this run from its newest good checkpoint, after a crash or on another machine")

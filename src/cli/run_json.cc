@@ -39,6 +39,7 @@ nlohmann::json CheckpointJson(const pb::CheckpointNote& note) {
           {"memory_bytes", note.memory_bytes()},
           {"processes", note.processes()},
           {"threads", note.threads()},
+          {"hook_error", note.hook_error()},
           {"written_outside", std::vector<std::string>(note.written_outside().begin(), note.written_outside().end())}};
 }
 

@@ -58,8 +58,12 @@ std::string Text(const StatePaths& paths, const pb::RunRecord& record) {
   line("output", record.output_path());
   line("store", record.store_dir());
   if (spec.every_ms() != 0) line("every", FormatDuration(std::chrono::milliseconds(spec.every_ms())));
+  line("hook before", spec.hooks().before());
+  line("hook after", spec.hooks().after());
+  line("hook resume", spec.hooks().resume());
   line("checkpoint", CheckpointText(record));
   for (const std::string& path : record.last_checkpoint().written_outside()) line("not saved", path);
+  line("hook", record.last_checkpoint().hook_error());
   if (!record.last_checkpoint_error().empty()) {
     line("", fmt::format("failed at {}: {}", FormatTime(record.last_checkpoint_error_ms()),
                          record.last_checkpoint_error()));

@@ -17,6 +17,7 @@
 #include "cli/command.h"
 #include "cli/external_flags.h"
 #include "cli/format.h"
+#include "cli/hook_flags.h"
 #include "cli/pool_client.h"
 #include "keeper/paths.h"
 #include "keeper/run_name.h"
@@ -35,6 +36,7 @@ struct SubmitFlags {
   std::vector<std::string> inputs, excludes, command;
   double cpus = 1;
   uint32_t retries = 0;
+  HookFlags hooks;
   OutputFormat format = OutputFormat::kTable;
 };
 
@@ -115,6 +117,8 @@ Result<pb::PoolJob> JobOf(const SubmitFlags& flags) {
   spec.mutable_argv()->Assign(flags.command.begin(), flags.command.end());
   spec.mutable_exclude()->Assign(flags.excludes.begin(), flags.excludes.end());
   for (char** variable = environ; *variable != nullptr; ++variable) spec.add_env(*variable);
+  BATON_TRY(const HookChanges hooks, ParseHooks(flags.hooks));
+  hooks.Apply(spec.mutable_hooks());
   if (!flags.every.empty()) {
     BATON_TRY(const auto every, ParseDuration(flags.every));
     if (every.count() <= 0) return MakeError(ErrorCode::kInvalidArgument, "--every {}: more than nothing", flags.every);
@@ -200,6 +204,7 @@ void AddSubmitCommand(const CommandLineParser& parser) {
       ->allow_extra_args(false);
   AddTcpOption(command, &flags->tcp);
   command->add_option("--user", flags->user, "Root only: as whom it runs where workers are root's")->type_name("USER");
+  AddHookOptions(command, &flags->hooks, {});
   AddPoolOptions(command, &flags->pool);
   AddFormatOption(command, &flags->format);
   command->add_option("command", flags->command, "The command and its arguments, after --")

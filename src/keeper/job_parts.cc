@@ -13,6 +13,9 @@ CapsuleOptions CapsuleOptionsFor(const StatePaths& paths, const pb::RunRecord& r
   options.stdout_fd = log.job_stdout();
   options.stderr_fd = log.job_stderr();
   ShowWorkspace(paths, record, &options);
+  for (const auto& mapped : record.mapped()) {
+    options.binds.push_back({.from = mapped.host_path(), .to = mapped.job_path()});
+  }
   if (const std::string& port = record.spec().port(); !port.empty()) {
     options.binds.push_back({.from = paths.port_dir(record.spec().name()), .to = port});
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -70,13 +71,14 @@ Result<std::string> GenerationText(uint32_t generation) {
 }  // namespace
 
 JobPort::JobPort(std::string directory, std::string seen_at, uint32_t generation, UniqueFd handle, UniqueFd socket,
-                 UniqueFd lock)
+                 UniqueFd lock, UniqueFd ready)
     : directory_(std::move(directory)),
       seen_at_(std::move(seen_at)),
       generation_(generation),
       handle_(std::move(handle)),
       socket_(std::move(socket)),
-      lock_(std::move(lock)) {}
+      lock_(std::move(lock)),
+      ready_(std::move(ready)) {}
 
 JobPort::JobPort(JobPort&& other) noexcept
     : directory_(std::exchange(other.directory_, {})),
@@ -84,7 +86,8 @@ JobPort::JobPort(JobPort&& other) noexcept
       generation_(other.generation_),
       handle_(std::move(other.handle_)),
       socket_(std::move(other.socket_)),
-      lock_(std::move(other.lock_)) {}
+      lock_(std::move(other.lock_)),
+      ready_(std::move(other.ready_)) {}
 
 JobPort::~JobPort() {
   if (directory_.empty()) return;
@@ -102,7 +105,9 @@ Result<JobPort> JobPort::Open(const std::string& directory, const std::string& s
   BATON_TRY(UniqueFd lock, OpenFileAt(handle.get(), "lock", O_RDWR | O_CREAT | O_EXCL, 0600));
   BATON_TRY(const std::string text, GenerationText(generation));
   BATON_CHECKED(Replace(handle.get(), "generation", text));
-  JobPort port(directory, seen_at, generation, std::move(handle), std::move(socket), std::move(lock));
+  const int ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (const int failed = errno; ready < 0) return ErrnoError(failed, "eventfd");
+  JobPort port(directory, seen_at, generation, std::move(handle), std::move(socket), std::move(lock), UniqueFd(ready));
   BATON_CHECKED(port.SetStatus("running", 0));
   return port;
 }
@@ -177,6 +182,18 @@ Result<> JobPort::EnterSection(std::chrono::milliseconds limit) const {
 }
 
 void JobPort::LeaveSection() const { flock(lock_.get(), LOCK_UN); }
+
+void JobPort::NoteReady() const { eventfd_write(ready_.get(), 1); }
+
+void JobPort::ForgetReady() const {
+  eventfd_t count = 0;
+  eventfd_read(ready_.get(), &count);
+}
+
+bool JobPort::AwaitReady(std::chrono::milliseconds limit) const {
+  const auto came = AwaitReadable(ready_.get(), limit);
+  return came && *came;
+}
 
 Result<std::string> ChoosePort(bool private_tmp) {
   if (private_tmp) return std::string("/tmp/.baton");

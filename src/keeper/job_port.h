@@ -5,7 +5,7 @@
 //     socket       datagrams to the keeper, one word each (BATON_SOCKET)
 //                    checkpoint   make one; answered when it is in the store: "saved N G"; or "failed WHY". Where the
 //                                 program goes on from it: "resumed N G"
-//                    ready        I have done what is to be done before a checkpoint (JobSpec.hooks.signal)
+//                    ready        what is to be done before a checkpoint is done (JobHooks.signal)
 //                  An answer goes to the sender's own socket, which must have a name in the directory.
 //     generation   two lines of fixed length: G, which attempt this is, and 32 hexadecimal digits that no other attempt
 //                  has (BATON_GENERATION_FILE)
@@ -18,7 +18,7 @@
 // The directory is the user's own (0700), and so is everything that the job may put there: names are followed no
 // further than to a socket in it.
 //
-// Thread-safety: one thread at a time. Errors: kIo.
+// Thread-safety: one thread at a time, unless it says otherwise. Errors: kIo.
 #pragma once
 
 #include <chrono>
@@ -63,9 +63,14 @@ class JobPort {
   Result<> EnterSection(std::chrono::milliseconds limit) const;
   void LeaveSection() const;
 
+  // "ready" came (from the keeper's thread). It is waited for by another: false after `limit`.
+  void NoteReady() const;
+  void ForgetReady() const;
+  bool AwaitReady(std::chrono::milliseconds limit) const;
+
  private:
   JobPort(std::string directory, std::string seen_at, uint32_t generation, UniqueFd handle, UniqueFd socket,
-          UniqueFd lock);
+          UniqueFd lock, UniqueFd ready);
 
   std::string directory_;  // empty: moved from
   std::string seen_at_;
@@ -73,6 +78,7 @@ class JobPort {
   UniqueFd handle_;
   UniqueFd socket_;
   UniqueFd lock_;
+  UniqueFd ready_;  // an eventfd
 };
 
 // The directory's name for a new job: in its private /tmp, else one in /tmp that nobody else has.

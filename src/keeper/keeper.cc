@@ -202,6 +202,9 @@ void Keeper::ReadPort() {
   for (const JobPort::Request& request : port()->TakeRequests()) {
     if (request.word == "checkpoint") {
       askers_.push_back(request.client);
+    } else if (request.word == "ready") {
+      port()->NoteReady();
+      port()->Answer(request.client, "ok");
     } else {
       port()->Answer(request.client, fmt::format("failed there is no request '{}'", request.word));
     }

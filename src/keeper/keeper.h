@@ -23,6 +23,7 @@
 #include "keeper/checkpointer.h"
 #include "keeper/control_socket.h"
 #include "keeper/event_loop.h"
+#include "keeper/job_hooks.h"
 #include "keeper/job_log.h"
 #include "keeper/job_port.h"
 #include "keeper/paths.h"
@@ -87,6 +88,8 @@ class Keeper {
   // Programs of the job that wait for a checkpoint, by their sockets in the port; as far as they asked by now, they are
   // answered with the outcome of the one under way. From its thread, while the keeper waits.
   std::vector<std::string> TakeAskers();
+
+  JobHooks hooks() const { return {parts_.record, port(), parts_.capsule.root_ns_pid()}; }
 
   // Who says whether the job may run; borrowed, none at first.
   void UseCompanion(RunCompanion* companion) { companion_ = companion; }

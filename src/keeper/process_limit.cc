@@ -11,16 +11,15 @@
 #include "base/file.h"
 
 namespace baton {
-namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-Result<bool> HasEnded(int pidfd, milliseconds limit) {
+Result<bool> AwaitReadable(int fd, milliseconds limit) {
   const auto deadline = steady_clock::now() + limit;
   while (true) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now()).count();
-    pollfd ended{.fd = pidfd, .events = POLLIN, .revents = 0};
+    pollfd ended{.fd = fd, .events = POLLIN, .revents = 0};
     const int ready = poll(&ended, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000)));
     if (const int error = errno; ready < 0 && error != EINTR) return ErrnoError(error, "poll");
     if (ready > 0) return true;
@@ -28,11 +27,9 @@ Result<bool> HasEnded(int pidfd, milliseconds limit) {
   }
 }
 
-}  // namespace
-
 Result<std::optional<int>> WaitAtMost(pid_t child, milliseconds limit) {
   auto pidfd = OpenPidFd(child);
-  auto ended = pidfd ? HasEnded(pidfd->get(), limit) : Result<bool>(pidfd.error());
+  auto ended = pidfd ? AwaitReadable(pidfd->get(), limit) : Result<bool>(pidfd.error());
   // Not after it is reaped: the number might be another's then.
   if (getpgid(child) == child) kill(-child, SIGKILL);
   if (!ended || !*ended) kill(child, SIGKILL);

@@ -1,6 +1,6 @@
-// Children that may take only so long.
+// What may take only so long.
 //
-// Thread-safety: free functions; the child must be one of ours that nobody else waits for.
+// Thread-safety: free functions; a child must be one of ours that nobody else waits for.
 #pragma once
 
 #include <sys/types.h>
@@ -15,5 +15,8 @@ namespace baton {
 // Waits for the end of a child; its status as wait(2) gives it. Nothing: it has not ended within `limit`; it was killed
 // then, with its process group if it leads one, and is gone. So is, in any case, what is left of such a group.
 Result<std::optional<int>> WaitAtMost(pid_t child, std::chrono::milliseconds limit);
+
+// Whether `fd` becomes readable within `limit`.
+Result<bool> AwaitReadable(int fd, std::chrono::milliseconds limit);
 
 }  // namespace baton

@@ -1,5 +1,6 @@
 #include "keeper/resume_job.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,14 +11,18 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "capsule/lent_ids.h"
+#include "keeper/environment_change.h"
 #include "keeper/job_parts.h"
 #include "keeper/log_archive.h"
+#include "keeper/path_map.h"
 #include "keeper/process_id.h"
+#include "keeper/processes_below.h"
 #include "keeper/saved_checkpoint.h"
 #include "keeper/spawners.h"
 #include "keeper/store_checkpointer.h"
 #include "keeper/workspace_plan.h"
 #include "store/job_lock.h"
+#include "thread/background.h"
 #include "workspace/host_files.h"
 
 namespace baton {
@@ -87,6 +92,17 @@ Result<FoundCheckpoint> FindOther(const std::string& store_dir, const std::strin
   return MakeError(ErrorCode::kCorrupt, "none of {} checkpoints is whole; the last one: {}", points.size(), last);
 }
 
+// For its hooks; what its processes have is in their memory.
+void SetEnvironment(const std::vector<std::string>& changes, pb::JobSpec* spec) {
+  for (const std::string& change : changes) {
+    const std::string name = change.substr(0, change.find('=') + 1);
+    auto& env = *spec->mutable_env();
+    env.erase(std::remove_if(env.begin(), env.end(), [&](const std::string& entry) { return entry.starts_with(name); }),
+              env.end());
+    spec->add_env(change);
+  }
+}
+
 // The record of the attempt to come.
 pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunRecord>& known,
                          const SavedCheckpoint& saved, const std::string& store_dir) {
@@ -97,6 +113,7 @@ pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunR
   if (request.every_ms) record.mutable_spec()->set_every_ms(*request.every_ms);
   if (request.clock_wall) record.mutable_spec()->set_clock_wall(*request.clock_wall);
   if (request.reset_tcp_outside) record.mutable_spec()->set_reset_tcp_outside(*request.reset_tcp_outside);
+  request.hooks.Apply(record.mutable_spec()->mutable_hooks());
   if (!request.spec.changed_files().empty()) record.mutable_spec()->set_changed_files(request.spec.changed_files());
   record.set_state(pb::RunRecord::RUNNING);
   // Higher than any that the program can have seen: it is its generation, too.
@@ -108,7 +125,15 @@ pb::RunRecord NextRecord(const RunRequest& request, const std::optional<pb::RunR
   record.set_store_dir(store_dir);
   *record.mutable_last_checkpoint() = saved.record.note();
   record.set_resumed_from(saved.number);
+  SetEnvironment(request.environment, record.mutable_spec());
   if (known) *record.mutable_placed() = known->placed();
+  if (known) *record.mutable_mapped() = known->mapped();
+  if (!request.path_maps.empty()) record.clear_mapped();
+  for (const CapsuleBind& map : request.path_maps) {
+    auto* mapped = record.add_mapped();
+    mapped->set_job_path(map.to);
+    mapped->set_host_path(map.from);
+  }
   if (!request.place_workdir.empty()) {
     record.clear_placed();
     auto* placed = record.add_placed();
@@ -179,11 +204,31 @@ Result<std::unique_ptr<UnitRestore>> Rebuild(Engine* engine, const ImageReader& 
   return restore;
 }
 
+// Beside the keeper's loop. No checkpoint can be made meanwhile: the processes are being held by who makes them again.
+Result<> RunResumeHook(Keeper* keeper, uint64_t checkpoint) {
+  BATON_TRY(Background background, Background::Create());
+  std::optional<Result<>> outcome;
+  background.Start([hooks = keeper->hooks(), checkpoint] { return hooks.ResumeCommand(checkpoint); });
+  keeper->loop().Watch(background.event_fd(), POLLIN, [&](short) -> Result<> {
+    outcome = background.Take();
+    return {};
+  });
+  Result<> ran;
+  while (ran && !outcome) ran = keeper->loop().RunOnce(-1);
+  keeper->loop().Unwatch(background.event_fd());
+  if (!outcome) outcome = background.Take();
+  BATON_CHECKED(ran);
+  if (!*outcome) return *outcome;
+  if (keeper->companion() == nullptr || keeper->companion()->MayRun()) return {};
+  return MakeError(ErrorCode::kUnavailable, "the job has lost its lease while its resume hook ran");
+}
+
 // Programs that waited for a checkpoint when they were saved.
 void TellResumed(const Keeper& keeper, const SavedCheckpoint& saved) {
   const JobPort* const port = keeper.port();
   if (port == nullptr) return;
   if (auto set = port->SetStatus("resumed", saved.number); !set) BATON_LOG(kWarn, "{}", set.error().ToString());
+  if (auto told = keeper.hooks().ResumeSignal(); !told) BATON_LOG(kWarn, "{}", told.error().ToString());
   for (const std::string& client : saved.record.waiting())
     port->Answer(client, port->StatusText("resumed", saved.number));
 }
@@ -216,17 +261,26 @@ Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record
                                          .capsule = std::move(capsule)}));
   CapsuleSpawner spawner(&keeper->capsule());
   BATON_TRY(const auto restore, Rebuild(engine.get(), *saved.image, &spawner, keeper->log()));
+  BATON_CHECKED(ChangeEnvironment(ProcessesBelow(keeper->capsule().init_pid()), request.environment));
   BATON_CHECKED(keeper->capsule().WatchRoot(summary.root_pid));
   keeper->record().set_job_pid(restore->root_pid());
   BATON_CHECKED(keeper->SaveRecord());
   BATON_TRY(auto checkpointer, StoreCheckpointer::Create(keeper.get(), request.paths, std::move(base)));
-  BATON_CHECKED(keeper->UseCheckpointer(std::move(checkpointer), keeper->record().spec().every_ms()));
+  const bool has_hook = keeper->hooks().has_resume_command();
+  const auto use_checkpointer = [&] {
+    return keeper->UseCheckpointer(std::move(checkpointer), keeper->record().spec().every_ms());
+  };
+  if (!has_hook) BATON_CHECKED(use_checkpointer());
   std::cerr << fmt::format("--- resumed from checkpoint {} ---\n", saved.number);
   if (request.companion != nullptr) {
     keeper->UseCompanion(request.companion);
     const ResumePoint from{
         .name = saved.record.spec().name(), .number = saved.number, .log_bytes = saved.record.log().bytes()};
     BATON_CHECKED(request.companion->AwaitStart(*keeper, from));
+  }
+  if (has_hook) {
+    BATON_CHECKED(RunResumeHook(keeper.get(), saved.number));
+    BATON_CHECKED(use_checkpointer());
   }
   TellResumed(*keeper, saved);
   BATON_CHECKED(restore->Go());
@@ -250,6 +304,7 @@ Result<JobEnd> ResumeJob(const RunRequest& request) {
     if (!was_known) RemoveEmptyRun(request.paths, name);
     return found.Fail("run '{}' cannot be resumed", name);
   }
+  BATON_CHECKED(CheckPathMaps(found->saved.record.spec(), request.path_maps));
   pb::RunRecord record = NextRecord(request, known, found->saved, store_dir);
   BATON_TRY(CheckpointBase base, BringBackFiles(request.paths, record, found->saved));
   if (request.companion != nullptr) request.companion->OnFetched();

@@ -28,7 +28,6 @@ namespace baton {
 namespace {
 
 constexpr size_t kKept = 3;
-constexpr std::chrono::seconds kSectionLimit(30);
 
 uint64_t Microseconds(std::chrono::nanoseconds duration) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
@@ -118,6 +117,7 @@ void StoreCheckpointer::Start(Done done, After after) {
   *current_->record.mutable_spec() = keeper_->record().spec();
   current_->record.set_attempt(keeper_->record().attempt());
   current_->record.mutable_note()->set_number(base_.number + 1);
+  current_->hooks = keeper_->hooks();
   SetStatus("saving", *current_);
   background_.Start([this, current = current_.get()] { return PreCopy(*current); });
 }
@@ -133,12 +133,12 @@ void StoreCheckpointer::Finish() {
 Result<> StoreCheckpointer::OnBackground() {
   if (current_ == nullptr) return {};
   auto outcome = background_.Take();
+  if (current_->failure) outcome = *current_->failure;
   if (outcome && !current_->captured) {
     const SignalsBlocked while_it_stands = SignalsBlocked::Stops();
     outcome = current_->held->tracer.Run([this] { return Pause(*current_); });
     LetIntoSections(*current_);
     if (outcome) {
-      SetStatus("copied", *current_);
       if (current_->stands_still) held_ = current_->held;
       const bool held_back = held_ != nullptr && current_->after == After::kGoOn;
       current_->captured = true;
@@ -146,8 +146,30 @@ Result<> StoreCheckpointer::OnBackground() {
       return held_back ? keeper_->companion()->OnHeld() : Result<>();
     }
   }
+  return Finished(std::move(outcome));
+}
+
+// The hook after it is owed also where it has failed.
+Result<> StoreCheckpointer::Finished(Result<> outcome) {
+  LetIntoSections(*current_);
+  if (!outcome && current_->hooks->begun()) {
+    current_->failure = std::move(outcome.error());
+    background_.Start([this, current = current_.get()]() -> Result<> {
+      RunAfter("failed", *current);
+      return {};
+    });
+    return {};
+  }
   Conclude(std::move(outcome));
   return {};
+}
+
+void StoreCheckpointer::RunAfter(std::string_view word, Current& current) {
+  SetStatus(word, current);
+  const auto ran = current.hooks->After(word, current.record.note().number());
+  if (ran) return;
+  BATON_LOG(kWarn, "{}", ran.error().ToString());
+  current.record.mutable_note()->set_hook_error(ran.error().ToString());
 }
 
 Result<> StoreCheckpointer::PreCopy(Current& current) {
@@ -161,12 +183,13 @@ Result<> StoreCheckpointer::PreCopy(Current& current) {
       return {};
     }));
   }
+  BATON_CHECKED(current.hooks->Before(current.record.note().number()));
   return KeepOutOfSections(current);
 }
 
 Result<> StoreCheckpointer::KeepOutOfSections(Current& current) {
   if (keeper_->port() == nullptr) return {};
-  BATON_CHECKED(keeper_->port()->EnterSection(kSectionLimit));
+  BATON_CHECKED(keeper_->port()->EnterSection(current.hooks->limit()));
   current.in_section = true;
   return {};
 }
@@ -248,6 +271,8 @@ Result<> StoreCheckpointer::WriteImage(Current& current) {
 }
 
 Result<> StoreCheckpointer::WriteOut(Current& current) {
+  // One that stands still does not go on before it is resumed somewhere.
+  if (current.after == After::kGoOn) RunAfter("copied", current);
   BATON_CHECKED(FailPoint("checkpoint.write"));
   pb::CheckpointRecord& record = current.record;
   BATON_TRY(*record.mutable_log(), ArchiveLog(output_, record.log().bytes(), base_.log, LogArchive(store_dir_, job_)));

@@ -68,7 +68,9 @@ class StoreCheckpointer : public Checkpointer {
     After after = After::kGoOn;
     std::optional<uint64_t> keep_from = {};  // nothing: the newest ones
     bool stands_still = false;
-    bool in_section = false;  // the job is kept out of its critical sections
+    std::optional<JobHooks> hooks = {};
+    std::optional<Error> failure = {};  // it has failed, and the hook after that is being run
+    bool in_section = false;            // the job is kept out of its critical sections
     bool captured = false;
   };
 
@@ -85,6 +87,8 @@ class StoreCheckpointer : public Checkpointer {
   void Conclude(Result<> outcome);
   Result<> KeepOutOfSections(Current& current);
   void LetIntoSections(Current& current);
+  Result<> Finished(Result<> outcome);
+  void RunAfter(std::string_view word, Current& current);
   void SetStatus(std::string_view word, const Current& current);
 
   Keeper* keeper_;

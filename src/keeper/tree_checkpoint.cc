@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "base/fault.h"
+#include "base/log.h"
 #include "image/writer.h"
+#include "keeper/hook.h"
 #include "keeper/keeper.h"
 #include "keeper/stop_and_capture.h"
 #include "proc/process_files.h"
@@ -46,13 +48,44 @@ Result<> WriteImage(UnitCapture* capture, const std::string& directory, bool lea
   return writer.Finish();
 }
 
-Result<> Save(UnitCapture* capture, const TreeCheckpointRequest& request, int signals) {
+// Commands before and after, in our own namespaces.
+class TreeHooks {
+ public:
+  explicit TreeHooks(const TreeCheckpointRequest& request) : request_(request) {}
+
+  Result<> Before() {
+    begun_ = true;
+    return Run("before", request_.hooks.before, "");
+  }
+  // Once after Before.
+  void After(const char* outcome) {
+    if (!std::exchange(begun_, false)) return;
+    if (auto ran = Run("after", request_.hooks.after, outcome); !ran) error_ = ran.error().ToString();
+  }
+  const std::string& error() const { return error_; }
+
+ private:
+  Result<> Run(const char* name, const std::optional<std::string>& command, const char* outcome) const {
+    if (!command || command->empty()) return {};
+    const TreeHook hook{.name = name, .command = *command, .outcome = outcome, .pid = request_.pid};
+    return RunTreeHook(hook, request_.hooks);
+  }
+
+  const TreeCheckpointRequest& request_;
+  bool begun_ = false;
+  std::string error_;
+};
+
+Result<> Save(UnitCapture* capture, const TreeCheckpointRequest& request, int signals, TreeHooks& hooks) {
   const SignalsBlocked while_it_stands = SignalsBlocked::Stops();
   BATON_TRY(PendingDirectory directory, PendingDirectory::Create(request.to));
   BATON_CHECKED(capture->Prepare());
   BATON_CHECKED(CheckUninterrupted(signals));
   BATON_CHECKED(StopAndCapture(*capture, [] { return Result<>(); }));
-  if (request.leave_running) BATON_CHECKED(capture->Resume());
+  if (request.leave_running) {
+    BATON_CHECKED(capture->Resume());
+    hooks.After("copied");
+  }
   BATON_CHECKED(CheckUninterrupted(signals));
   if (auto written = WriteImage(capture, directory.path(), request.leave_running); !written)
     return written.Fail("write the image");
@@ -85,15 +118,24 @@ Result<TreeCheckpointReport> CheckpointTree(const TreeCheckpointRequest& request
                                                       .shell_job = request.shell_job,
                                                       .reset_tcp_outside = request.reset_tcp_outside,
                                                       .ends_with_kill = !request.leave_running}));
-  BATON_CHECKED(Save(capture.get(), request, signals.get()));
+  TreeHooks hooks(request);
+  auto saved = hooks.Before();
+  if (saved) saved = Save(capture.get(), request, signals.get(), hooks);
+  if (!saved) {
+    if (auto resumed = capture->Resume(); !resumed) BATON_LOG(kWarn, "{}", resumed.error().ToString());
+    hooks.After("failed");
+    return saved.Fail();
+  }
   if (!request.leave_running) {
     if (auto killed = capture->Kill(); !killed) {
       return killed.Fail("the image {} is complete, but the processes could not be killed", request.to);
     }
   }
+  hooks.After("copied");
   return TreeCheckpointReport{.stats = capture->stats(),
                               .bytes = DirectoryBytes(request.to),
-                              .total = std::chrono::steady_clock::now() - begin};
+                              .total = std::chrono::steady_clock::now() - begin,
+                              .hook_error = hooks.error()};
 }
 
 }  // namespace baton

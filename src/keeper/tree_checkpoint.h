@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "keeper/external_fds.h"
+#include "keeper/run_request.h"
 
 namespace baton {
 
@@ -31,12 +32,15 @@ struct TreeCheckpointRequest {
   bool shell_job = false;
   bool reset_tcp_outside = false;
   std::vector<ExternalRule> externals = {};
+  // Before anything else; and when the tree goes on or is dead, or it has failed. In our own namespaces.
+  HookChanges hooks = {};
 };
 
 struct TreeCheckpointReport {
   CaptureStats stats;
   uint64_t bytes = 0;  // of the image
   std::chrono::nanoseconds total{0};
+  std::string hook_error = {};  // what was wrong with the hook after it
 };
 
 Result<TreeCheckpointReport> CheckpointTree(const TreeCheckpointRequest& request);

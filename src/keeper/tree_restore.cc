@@ -20,10 +20,13 @@
 #include "capsule/capsule.h"
 #include "engine/engine.h"
 #include "image/reader.h"
+#include "keeper/environment_change.h"
 #include "keeper/event_loop.h"
+#include "keeper/hook.h"
 #include "keeper/keeper.h"
 #include "keeper/paths.h"
 #include "keeper/process_numbers.h"
+#include "keeper/processes_below.h"
 #include "keeper/spawners.h"
 
 namespace baton {
@@ -128,6 +131,14 @@ Result<int> AwaitChild(pid_t root, int signals) {
   return ExitCodeOf(wait_status);
 }
 
+// Everything is made, and stands still.
+Result<> RunResumeHook(const TreeRestoreRequest& request, pid_t root, std::optional<pid_t> inside) {
+  if (!request.hooks.resume || request.hooks.resume->empty()) return {};
+  return RunTreeHook(
+      {.name = "resume", .command = *request.hooks.resume, .outcome = "resumed", .pid = root, .inside = inside},
+      request.hooks);
+}
+
 Result<RestoredTree> RestoreInPlace(const TreeRestoreRequest& request, const Loaded& loaded, int signals) {
   BATON_CHECKED(CheckNumbersFree(loaded.summary.numbers));
   LocalSpawner spawner;
@@ -139,6 +150,8 @@ Result<RestoredTree> RestoreInPlace(const TreeRestoreRequest& request, const Loa
   BATON_CHECKED(restore->Rebuild());
   const pid_t root = restore->root_pid();
   BATON_TRY(PidFile pid_file, PidFile::Write(request.pid_file, root));
+  BATON_CHECKED(ChangeEnvironment({loaded.summary.numbers.begin(), loaded.summary.numbers.end()}, request.environment));
+  BATON_CHECKED(RunResumeHook(request, root, std::nullopt));
   BATON_CHECKED(restore->Go());
   pid_file.Keep();
   if (request.detach) return RestoredTree{.pid = root};
@@ -177,6 +190,7 @@ Result<RestoredTree> RestoreInCapsule(const TreeRestoreRequest& request, const L
                                       const std::function<void(pid_t root)>& on_running) {
   CapsuleOptions options;
   options.user_namespace = geteuid() != 0;
+  options.binds = request.path_maps;
   BATON_TRY(const SavedClocks clocks, loaded.engine->ReadClocks(*loaded.image));
   CarryClocks(clocks, request.clock_wall, &options);
   // Not ours: who reads our output to its end must not wait for init's. Externals come from us.
@@ -192,6 +206,8 @@ Result<RestoredTree> RestoreInCapsule(const TreeRestoreRequest& request, const L
   BATON_CHECKED(capsule.WatchRoot(loaded.summary.root_pid));
   const pid_t root = restore->root_pid();
   BATON_TRY(PidFile pid_file, PidFile::Write(request.pid_file, root));
+  BATON_CHECKED(ChangeEnvironment(ProcessesBelow(capsule.init_pid()), request.environment));
+  BATON_CHECKED(RunResumeHook(request, loaded.summary.root_pid, capsule.init_pid()));
   BATON_CHECKED(restore->Go());
   pid_file.Keep();
   on_running(root);
@@ -204,6 +220,9 @@ Result<RestoredTree> RestoreHere(const TreeRestoreRequest& request, const std::f
   BATON_TRY(const Loaded loaded, Load(request));
   BATON_CHECKED(FailPoint("restore.loaded"));
   if (request.capsule || geteuid() != 0) return RestoreInCapsule(request, loaded, signals.get(), on_running);
+  if (!request.path_maps.empty()) {
+    return MakeError(ErrorCode::kInvalidArgument, "--map-path needs namespaces of their own: add --capsule");
+  }
   return RestoreInPlace(request, loaded, signals.get());
 }
 

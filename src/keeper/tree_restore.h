@@ -20,6 +20,7 @@
 
 #include "base/result.h"
 #include "keeper/external_fds.h"
+#include "keeper/run_request.h"
 
 namespace baton {
 
@@ -31,6 +32,9 @@ struct TreeRestoreRequest {
   bool clock_wall = false;    // in a capsule: the time since the checkpoint counts for CLOCK_MONOTONIC
   std::string pid_file = {};  // the first process's number, as the caller sees it, is there before the processes run
   std::vector<ExternalRule> externals = {};
+  std::vector<CapsuleBind> path_maps = {};    // in a capsule only
+  std::vector<std::string> environment = {};  // NAME=VALUE, in place of what the processes have
+  HookChanges hooks = {};                     // `resume`: before the processes run; if it fails, they do not
 };
 
 struct RestoredTree {

@@ -8,10 +8,6 @@ namespace {
 
 constexpr const char* kTmp = "/tmp";
 
-bool IsBelow(const std::string& path, const std::string& directory) {
-  return path == directory || directory == "/" || path.starts_with(directory + "/");
-}
-
 std::vector<std::string> JobDirectories(const pb::JobSpec& spec) {
   std::vector<std::string> directories{spec.workdir()};
   directories.insert(directories.end(), spec.keep().begin(), spec.keep().end());
@@ -19,6 +15,10 @@ std::vector<std::string> JobDirectories(const pb::JobSpec& spec) {
 }
 
 }  // namespace
+
+bool IsBelow(const std::string& path, const std::string& directory) {
+  return path == directory || directory == "/" || path.starts_with(directory + "/");
+}
 
 // A job whose workspace holds /tmp itself has the real one.
 bool HasPrivateTmp(const pb::JobSpec& spec) {

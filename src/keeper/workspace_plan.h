@@ -22,6 +22,8 @@ WorkspaceOptions SaveOptions(const StatePaths& paths, const pb::RunRecord& recor
 // Host paths that are Baton's own: never saved, never set aside.
 std::vector<std::string> OwnPaths(const StatePaths& paths, const pb::RunRecord& record);
 
+// Whether it is that directory, or lies in it.
+bool IsBelow(const std::string& path, const std::string& directory);
 // Whether the job's /tmp is its own; if not, it is the machine's.
 bool HasPrivateTmp(const pb::JobSpec& spec);
 // Private /tmp and binds, so that the job sees every directory where it always was.

@@ -1,5 +1,7 @@
-"""A program and its keeper: it asks for checkpoints itself, learns that it was resumed, and is not saved where it must not be."""
+"""A program and its keeper: it asks for checkpoints itself, learns that it was resumed, and is not saved where it must not be;
+commands before, after and at the resume."""
 import os
+import re
 import shutil
 
 from harness import HERE, check, wait_until
@@ -181,3 +183,189 @@ def case_self_in_a_pool(sandbox):
     job.says("ask", "saved 1 2")
     job.order("end 0")
     pool.ends(number)
+
+
+def case_critical_section(sandbox):  # as root, too
+    """A program in a critical section delays the checkpoint, but not for longer than the limit."""
+    job = Speaker(sandbox)
+    keeper = job.start("--hook-timeout", "300ms")
+    job.says("lock", "None")
+    text = sandbox.refuses("checkpoint", "job")
+    check("critical section for 300 ms" in text, text)
+    check("critical section" in job.does("ask"), "the program is not told")
+    job.says("status", "failed 1 1")
+    keeper.kill()
+    shutil.rmtree(sandbox.base / sandbox.state)
+    job = Speaker(sandbox)
+    keeper = job.start("--hook-timeout", "60s", "--replace")
+    job.says("lock", "None")
+    waits = sandbox.follow("checkpoint", "job")
+    wait_until(lambda: job.does("status") == "saving 1 1", "the beginning of the checkpoint")
+    check(waits.process.poll() is None, f"it did not wait: {waits.out} {waits.err}")
+    job.says("unlock", "None")
+    waits.ends_with(0)
+    job.says("lock", "None")  # it is let in again
+    job.says("unlock", "None")
+    keeper.kill()
+    keeper = sandbox.resume()
+    job.says("lock", "None")
+    job.says("status", "resumed 1 2")
+    job.order("end 0")
+    keeper.ends_with(0)
+
+
+WRITES = 'echo "$BATON_HOOK $BATON_CHECKPOINT $BATON_GENERATION $BATON_OUTCOME $BATON_PID $MINE ${BATON_SOCKET:-none}" >> hooks; ' \
+         'test $$ -lt 1000 && test -d /proc/$BATON_PID'
+
+
+def case_commands(sandbox):  # as root, too
+    """Commands before, after and at the resume: where they run, with which environment, and what they say."""
+    job = Speaker(sandbox)
+    hooks = [word for name in ("before", "after", "resume") for word in (f"--hook-{name}", f"{WRITES}; echo said-{name}")]
+    keeper = job.start(*hooks, env=sandbox.environment | {"MINE": "mine"})
+    job.says("status", "running 0 1")
+    check(sandbox.checkpoint() == 1, "another number")
+    written = sandbox.work / "hooks"
+    before, after = "before 1 1  2 mine none\n", "after 1 1 copied 2 mine none\n"
+    check(written.read_text() == before + after, written.read_text())
+    keeper.says("said-before").says("said-after")
+    check("said" not in sandbox.call("logs", "job"), "a hook's output is in the job's log")
+    keeper.kill()
+    keeper = sandbox.resume()
+    # The workspace is that of the checkpoint: what the command after it wrote came later.
+    job.says("status", "resumed 1 2")
+    check(written.read_text() == before + "resume 1 2 resumed 2 mine none\n", written.read_text())
+    keeper.says("said-resume")
+    check(sandbox.show()["last_checkpoint"]["hook_error"] == "", "an error that there was not")
+    job.order("end 0")
+    keeper.ends_with(0)
+
+
+def case_commands_that_fail(sandbox):
+    """Before: no checkpoint, and the one after it is run. After: the checkpoint stands. Each too long: the same."""
+    job = Speaker(sandbox)
+    keeper = job.start("--hook-before", f"test -e {sandbox.base}/good", "--hook-after", f'echo $BATON_OUTCOME > after; test -e {sandbox.base}/better',
+                       "--hook-timeout", "10s")
+    job.says("status", "running 0 1")
+    text = sandbox.refuses("checkpoint", "job")
+    check("the before hook failed, exit code 1" in text, text)
+    job.says("read after", "failed")
+    job.says("status", "failed 1 1")
+    sandbox.write("good", "")
+    check(sandbox.checkpoint() == 1, "another number")
+    job.says("read after", "copied")
+    error = sandbox.show()["last_checkpoint"]["hook_error"]
+    check("the after hook failed, exit code 1" in error, error)
+    check("the after hook failed" in sandbox.call("show", "job"), "show does not say it")
+    sandbox.write("better", "")
+    sandbox.checkpoint()
+    check(sandbox.show()["last_checkpoint"]["hook_error"] == "", "an error that there was not")
+    job.order("end 0")
+    keeper.ends_with(0)
+
+
+def case_command_that_hangs(sandbox):
+    job = Speaker(sandbox)
+    keeper = job.start("--hook-before", "echo $$ > hangs; sleep 1000 & wait", "--hook-timeout", "200ms")
+    job.says("status", "running 0 1")
+    text = sandbox.refuses("checkpoint", "job")
+    check("the before hook has not ended within 200 ms" in text, text)
+    inside = job.does("read hangs")
+    wait_until(lambda: inside not in job.does("processes").split(), "the end of the hook")
+    # The end of the job is the end of its hook.
+    keeper.kill()
+    shutil.rmtree(sandbox.base / sandbox.state)
+    job = Speaker(sandbox)
+    keeper = job.start("--replace", "--hook-before", f"echo > {sandbox.base}/begun; sleep 1000", "--hook-timeout", "1000s")
+    job.says("status", "running 0 1")
+    asked = sandbox.follow("checkpoint", "job")
+    wait_until((sandbox.base / "begun").exists, "the hook")
+    job.order("end 4")
+    keeper.ends_with(4)
+    asked.wait()
+
+
+def case_resume_command_that_fails(sandbox):
+    """The job is not resumed, nothing is left, and it can be tried again, with another command or none."""
+    job = Speaker(sandbox)
+    keeper = job.start("--hook-resume", "echo not yet >&2; exit 5")
+    job.says("ask", "saved 1 1")
+    keeper.kill()
+    failed = sandbox.call_raw(sandbox.argv("run", "--store", sandbox.store, "--resume", "job"))
+    text = failed.stderr.decode()
+    check(failed.returncode == 125, f"exit code {failed.returncode}")
+    check("the resume hook failed, exit code 5" in text and "not yet" in text, text)
+    check(sandbox.show()["state"] == "interrupted", "another state")
+    keeper = sandbox.resume("job", "--hook-resume", "")
+    job.says("status", "resumed 1 3")
+    keeper.kill()
+    keeper = sandbox.resume("job", "--hook-resume", "true")
+    job.says("status", "resumed 1 4")
+    job.order("end 0")
+    keeper.ends_with(0)
+
+
+def case_signal(sandbox):  # as root, too
+    """The program is told by a signal, before, after and at the resume; it must say that it is ready."""
+    job = Speaker(sandbox)
+    keeper = job.start("--hook-signal", "USR1", "--hook-timeout", "500ms")
+    job.says("status", "running 0 1")
+    text = sandbox.refuses("checkpoint", "job")
+    check("does not handle signal 10" in text, f"a signal that would end it: {text}")
+    job.says("deaf", "None")
+    text = sandbox.refuses("checkpoint", "job")
+    check("has not said that it is ready within 500 ms" in text, text)
+    wait_until(lambda: job.does("signals") == "saving 1 1, failed 1 1", "both signals")
+    job.says("handle", "None")
+    check(sandbox.checkpoint() == 1, "another number")
+    wait_until(lambda: job.does("signals").startswith("saving 1 1, failed 1 1, saving 1 1, copied 1 1"), lambda: f"{job.does('signals')}")
+    keeper.kill()
+    keeper = sandbox.resume()
+    wait_until(lambda: job.does("signals") == "saving 1 1, failed 1 1, saving 1 1, resumed 1 2", lambda: f"{job.does('signals')}")
+    job.order("end 0")
+    keeper.ends_with(0)
+
+
+def case_wrong_hook_flags(sandbox):
+    for words in (("--hook-signal", "KILL"), ("--hook-signal", "nonsense"), ("--hook-timeout", "0"), ("--hook-timeout", "soon")):
+        sandbox.refuses("run", *words, "--", "true")
+    check("--hook-" in sandbox.refuses("checkpoint", "job", "--hook-before", "true"), "a hook for a job that runs")
+
+
+def case_hooks_in_a_pool(sandbox):
+    """Hooks of a pool's job, moved to another worker; at the checkpoint that ends it there, nothing is run after it."""
+    pool = Pool(sandbox, workers=2)
+    job = Speaker(sandbox)
+    hooks = [word for name in ("before", "after", "resume") for word in (f"--hook-{name}", f"echo $BATON_HOOK $BATON_OUTCOME >> {sandbox.base}/all")]
+    sandbox.write("all", "")
+    number = pool.submit(*hooks, "--", *job.command)
+    job.log = pool.log_path(number, 1)
+    job.says("ask", "saved 1 1")
+    pool.call("migrate", number)
+    pool.runs(number, attempt=2)
+    job.log = pool.log_path(number, 2)
+    check(job.does("status").startswith("resumed "), "it was not resumed")
+    seen = (sandbox.base / "all").read_text().split("\n")
+    check([line.strip() for line in seen if line] == ["before", "after copied", "before", "resume resumed"], f"{seen}")
+    job.order("end 0")
+    pool.ends(number)
+
+
+def case_guide(sandbox):
+    """The example of docs/guides/hooks.md, as it is printed there."""
+    guide = (HERE.parent.parent / "docs" / "guides" / "hooks.md").read_text()
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    program = next(text for kind, text in blocks if kind == "python" and text.startswith("# tokens.py"))
+    ((_, session),) = [block for block in blocks if block[0] == "sh"]
+    ((_, log),) = [block for block in blocks if block[0] == "text"]
+    sandbox.write("work/tokens.py", program)
+    commands = sandbox.directory("bin")
+    (commands / "baton").symlink_to(sandbox.baton_path)
+    environment = sandbox.environment | {"PATH": f"{commands}:{sandbox.environment['PATH']}", "BATON_STATE_DIR": str(sandbox.base / "state")}
+    done = sandbox.call_raw(["/bin/sh", "-e", "-c", session], env=environment)
+    text = done.stdout.decode()
+    check(done.returncode == 0 and text.endswith(log), f"exit code {done.returncode}: {text}; {done.stderr.decode()}")
+    check("going on as generation 2" in done.stderr.decode(), done.stderr.decode())
+    asks = next(text for kind, text in blocks if kind == "python" and "def ask" in text)
+    done = sandbox.call("run", "--", "/usr/bin/python3", "-c", asks + "\nprint(ask())\n")
+    check(done == "saved 1 1\n", done)

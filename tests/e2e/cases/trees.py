@@ -238,3 +238,30 @@ def case_control_group_that_is_gone(sandbox):  # as root
     step(tree, pid, 2)
     os.kill(pid, signal.SIGTERM)
     wait_until(reap_all, "the end of the restored program")
+
+
+def case_hooks(sandbox):  # as root, too
+    """Commands before, after and at the restore: of one that fails nothing is left."""
+    tree = Tree(sandbox)
+    said = sandbox.base / "said"
+    say = f"echo $BATON_HOOK $BATON_PID $BATON_OUTCOME >> {said}"
+    to = ("checkpoint", "--pid", tree.pid, "--to", tree.image, "--hook-after", say)
+    text = sandbox.refuses(*to, "--hook-before", "exit 4")
+    check("the before hook failed, exit code 4" in text and not tree.image.exists(), text)
+    step(tree, tree.pid, 2)
+    text = sandbox.refuses(*to, "--hook-before", "exec sleep 1000", "--hook-timeout", "100ms")
+    check("has not ended within 100 ms" in text, text)
+    sandbox.call(*to, "--hook-before", say)
+    tree.process.wait(PATIENCE_S)
+    pid = tree.pid
+    check(said.read_text() == f"after {pid} failed\n" * 2 + f"before {pid}\nafter {pid} copied\n", said.read_text())
+    text = sandbox.refuses("restore", tree.image, "--detach", "--hook-resume", "exit 5")
+    check("the resume hook failed, exit code 5" in text, text)
+    wait_until(reap_all, "the end of what was made")
+    pid_file = sandbox.base / "pid"
+    # In a capsule it sees the process by the number that the process knows.
+    sandbox.call("restore", tree.image, "--detach", "--capsule", "--pid-file", pid_file, "--hook-resume", f"{say}; test -d /proc/{pid}")
+    check(said.read_text().endswith(f"resume {pid} resumed\n"), said.read_text())
+    step(tree, int(pid_file.read_text()), 3)
+    os.kill(int(pid_file.read_text()), signal.SIGTERM)
+    wait_until(reap_all, "the end of the keeper")

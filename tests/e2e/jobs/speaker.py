@@ -8,7 +8,7 @@ Orders: ask [WORD]     a request at BATON_SOCKET ("checkpoint"), and its answer
         status | generation | mapped
                        what the file says; mapped: through a mapping that was made at the start
         lock | unlock  the critical section
-        pid, env NAME, getenv NAME (by the C library), open PATH (and keep open), read PATH, cwd
+        pid, env NAME, getenv NAME (by the C library), open PATH (and keep open), read PATH, cwd, processes
         signals        those that came so far, each with the status at that time
         handle         from now on SIGUSR1 is handled, and answered with "ready" where it says "saving"
         deaf           ... and not answered
@@ -77,8 +77,9 @@ def main():
         "env": os.environ.get,
         "getenv": lambda name: getenv(name.encode()).decode(),
         "open": lambda path: KEPT.append(open(path, encoding="utf-8")),
-        "read": lambda path: text_of(path).strip(),
+        "read": lambda path: text_of(path).strip().replace("\n", " / "),
         "cwd": os.getcwd,
+        "processes": lambda: " ".join(name for name in os.listdir("/proc") if name.isdigit()),
         "signals": lambda: ", ".join(SIGNALS),
         "handle": lambda: handle(True),
         "deaf": lambda: handle(False),
