@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,7 +16,6 @@
 #include <utility>
 
 #include "base/file.h"
-#include "keeper/process_limit.h"
 #include "proc/namespace_visit.h"
 
 namespace baton {
@@ -23,6 +23,8 @@ namespace {
 
 constexpr int kCannotEnter = 126;
 constexpr int kSignalExit = 128;
+constexpr int kLate = SIGALRM;  // what the one that waits for the shell dies of, where that has taken too long
+constexpr long kSecond = 1'000'000'000;
 
 // All that a child of a process with several threads needs, made before the fork: after it only system calls are safe.
 struct Prepared {
@@ -32,7 +34,17 @@ struct Prepared {
   int namespace_fd = -1;
   int namespaces = 0;
   int null = -1;
+  timespec deadline{};
 };
+
+timespec After(std::chrono::milliseconds limit) {
+  timespec at{};
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  at.tv_sec += limit.count() / 1000;
+  at.tv_nsec += limit.count() % 1000 * 1'000'000;
+  if (at.tv_nsec >= kSecond) at = {.tv_sec = at.tv_sec + 1, .tv_nsec = at.tv_nsec - kSecond};
+  return at;
+}
 
 void DefaultSignals() {
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
@@ -43,27 +55,58 @@ void DefaultSignals() {
 
 [[noreturn]] void BeShell(const Prepared& prepared) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  setsid();
+  DefaultSignals();
   if (prepared.cwd != nullptr && chdir(prepared.cwd) != 0) _exit(kCannotEnter);
   execve("/bin/sh", prepared.argv.data(), prepared.env.data());
   _exit(kCannotEnter);
 }
 
-// A pid namespace is that of one's children only: the shell is a child's child, and this one waits for it.
-[[noreturn]] void BeHook(const Prepared& prepared) {
-  setsid();
-  dup2(prepared.null, STDIN_FILENO);
-  dup2(STDERR_FILENO, STDOUT_FILENO);
-  if (prepared.namespaces != 0 && setns(prepared.namespace_fd, prepared.namespaces) != 0) _exit(kCannotEnter);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // not before: a change of credentials takes it away
-  DefaultSignals();
-  syscall(SYS_close_range, 3U, ~0U, 0U);
-  const auto shell = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, 0UL));
-  if (shell == 0) BeShell(prepared);
+// Waits for its shell, which nobody else could: its parent must live until it is reaped, or the capsule would wait for
+// whoever adopts it. SIGTERM: our own parent is gone.
+[[noreturn]] void AwaitShell(pid_t shell, const sigset_t& wanted, timespec deadline) {
+  bool late = false;
+  for (bool stop = false; !stop;) {
+    siginfo_t ended{};
+    waitid(P_PID, static_cast<id_t>(shell), &ended, WEXITED | WNOHANG | WNOWAIT);
+    if (ended.si_pid != 0) break;
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    timespec left{.tv_sec = deadline.tv_sec - now.tv_sec, .tv_nsec = deadline.tv_nsec - now.tv_nsec};
+    if (left.tv_nsec < 0) left = {.tv_sec = left.tv_sec - 1, .tv_nsec = left.tv_nsec + kSecond};
+    late = left.tv_sec < 0;
+    stop = late || sigtimedwait(&wanted, nullptr, &left) == SIGTERM;
+    if (stop) kill(shell, SIGKILL);
+  }
+  // Not after it is reaped: the number might be another's then.
+  kill(-shell, SIGKILL);
   int status = 0;
-  while (waitpid(shell, &status, 0) < 0) {
-    if (errno != EINTR) _exit(kCannotEnter);
+  while (waitpid(shell, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (late) {
+    DefaultSignals();
+    kill(getpid(), kLate);
   }
   _exit(WIFSIGNALED(status) ? kSignalExit + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+// A pid namespace is that of one's children only: the shell is a child's child.
+[[noreturn]] void BeHook(const Prepared& prepared) {
+  dup2(prepared.null, STDIN_FILENO);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+  DefaultSignals();
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  sigaddset(&wanted, SIGCHLD);
+  sigaddset(&wanted, SIGTERM);
+  sigprocmask(SIG_BLOCK, &wanted, nullptr);
+  if (prepared.namespaces != 0 && setns(prepared.namespace_fd, prepared.namespaces) != 0) _exit(kCannotEnter);
+  prctl(PR_SET_PDEATHSIG, SIGTERM);  // not before: a change of credentials takes it away
+  syscall(SYS_close_range, 3U, ~0U, 0U);
+  const auto shell = static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, 0UL));
+  if (shell < 0) _exit(kCannotEnter);
+  if (shell == 0) BeShell(prepared);
+  AwaitShell(shell, wanted, prepared.deadline);
 }
 
 int NamespacesToEnter(pid_t inside) {
@@ -109,15 +152,21 @@ Result<> RunHook(const Hook& hook) {
     prepared.namespace_fd = pidfd->get();
     prepared.namespaces = NamespacesToEnter(*hook.inside);
   }
+  prepared.deadline = After(hook.limit);
   const pid_t child = fork();
   if (const int error = errno; child < 0) return ErrnoError(error, "fork");
   if (child == 0) BeHook(prepared);
-  BATON_TRY(const std::optional<int> status, WaitAtMost(child, hook.limit));
-  if (!status) {
+  int status = 0;
+  pid_t reaped = 0;
+  do {
+    reaped = waitpid(child, &status, 0);
+  } while (reaped < 0 && errno == EINTR);
+  if (const int error = errno; reaped < 0) return ErrnoError(error, "wait for the {} hook", hook.name);
+  if (WIFSIGNALED(status) && WTERMSIG(status) == kLate) {
     return MakeError(ErrorCode::kUnavailable, "the {} hook has not ended within {} ms: `{}`", hook.name,
                      hook.limit.count(), hook.command);
   }
-  const int code = WIFSIGNALED(*status) ? kSignalExit + WTERMSIG(*status) : WEXITSTATUS(*status);
+  const int code = WIFSIGNALED(status) ? kSignalExit + WTERMSIG(status) : WEXITSTATUS(status);
   if (code == 0) return {};
   return MakeError(ErrorCode::kUnavailable, "the {} hook failed, {}: `{}`", hook.name, WhatWasWrong(code),
                    hook.command);

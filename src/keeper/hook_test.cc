@@ -51,7 +51,7 @@ TEST_F(HookTest, WhatWentWrongIsSaid) {
 }
 
 TEST_F(HookTest, ALimitEndsIt) {
-  Hook slow = Of("echo $$ > pid; trap '' TERM; sleep 1000 & wait");
+  Hook slow = Of("sleep 1000 & echo $! > pid; trap '' TERM; wait");
   slow.limit = std::chrono::milliseconds(300);
   const auto ran = RunHook(slow);
   ASSERT_FALSE(ran);
@@ -61,6 +61,14 @@ TEST_F(HookTest, ALimitEndsIt) {
   const auto shell = OpenPidFd(std::stoi(pid));
   if (shell) {
     EXPECT_TRUE(AwaitReadable(shell->get(), std::chrono::seconds(60)).value_or(false)) << "it goes on";
+  }
+}
+
+TEST_F(HookTest, WhatIsLeftInItsSessionEndsWithIt) {
+  ASSERT_TRUE(RunHook(Of("sleep 1000 & echo $! > pid")));
+  const auto sleeper = OpenPidFd(std::stoi(ReadFile(root_ + "/pid").value_or("1")));
+  if (sleeper) {
+    EXPECT_TRUE(AwaitReadable(sleeper->get(), std::chrono::seconds(60)).value_or(false)) << "it goes on";
   }
 }
 

@@ -30,8 +30,6 @@ Result<bool> AwaitReadable(int fd, milliseconds limit) {
 Result<std::optional<int>> WaitAtMost(pid_t child, milliseconds limit) {
   auto pidfd = OpenPidFd(child);
   auto ended = pidfd ? AwaitReadable(pidfd->get(), limit) : Result<bool>(pidfd.error());
-  // Not after it is reaped: the number might be another's then.
-  if (getpgid(child) == child) kill(-child, SIGKILL);
   if (!ended || !*ended) kill(child, SIGKILL);
   int status = 0;
   pid_t reaped = 0;

@@ -13,7 +13,7 @@
 namespace baton {
 
 // Waits for the end of a child; its status as wait(2) gives it. Nothing: it has not ended within `limit`; it was killed
-// then, with its process group if it leads one, and is gone. So is, in any case, what is left of such a group.
+// then, and is gone.
 Result<std::optional<int>> WaitAtMost(pid_t child, std::chrono::milliseconds limit);
 
 // Whether `fd` becomes readable within `limit`.
