@@ -27,6 +27,7 @@ struct CheckpointFlags {
   bool self = false;
   PoolFlags pool;
   pid_t pid = 0;
+  std::string scope;
   std::string to;
   bool leave_running = false;
   bool shell_job = false;
@@ -70,11 +71,44 @@ nlohmann::json ReportJson(const std::string& directory, const TreeCheckpointRepo
           {"threads", report.stats.threads}};
 }
 
+nlohmann::json ScopesJson(const ScopeReport& report) {
+  nlohmann::json scopes = nlohmann::json::object();
+  for (const ScopeReport::Scope& scope : report.scopes) scopes[ScopeName(scope.scope)] = scope.members;
+  nlohmann::json differences = nlohmann::json::array();
+  for (const ScopeDifference& difference : report.differences) {
+    differences.push_back({{"pid", difference.pid},
+                           {"name", difference.name},
+                           {"in", ScopeName(difference.in)},
+                           {"not_in", ScopeName(difference.not_in)}});
+  }
+  return {{"members", std::move(scopes)}, {"differences", std::move(differences)}};
+}
+
+// Before anything is touched; where no place for an image is given, that is all.
+Result<ProcessScope> ShowScopes(const CheckpointFlags& flags) {
+  if (flags.scope.empty()) return ProcessScope::kTree;
+  BATON_TRY(const ProcessScope scope, ParseScope(flags.scope));
+  auto report = CompareScopes(flags.pid, scope);
+  if (!report) return report.Fail("--scope {}", flags.scope);
+  const std::string text = ScopeText(flags.pid, scope, *report);
+  if (!flags.to.empty()) {
+    std::cerr << "baton: " << text;
+  } else if (flags.format == OutputFormat::kJson) {
+    BATON_CHECKED(PrintJson(ScopesJson(*report)));
+  } else {
+    BATON_CHECKED(PrintText(text));
+  }
+  return scope;
+}
+
 Result<int> CheckpointPid(const CheckpointFlags& flags) {
-  if (flags.pid == 0 || flags.to.empty()) {
+  if (flags.pid == 0 || (flags.to.empty() && flags.scope.empty())) {
     return MakeError(ErrorCode::kInvalidArgument, "--pid PID and --to DIR belong together");
   }
+  BATON_TRY(const ProcessScope scope, ShowScopes(flags));
+  if (flags.to.empty()) return 0;
   TreeCheckpointRequest request{.pid = flags.pid,
+                                .scope = scope,
                                 .to = flags.to,
                                 .leave_running = flags.leave_running,
                                 .shell_job = flags.shell_job,
@@ -117,10 +151,11 @@ Result<int> Checkpoint(const GlobalOptions& globals, const CheckpointFlags& flag
   }
   if (tree) return CheckpointPid(flags);
   const bool hooks = flags.hooks.before || flags.hooks.after || flags.hooks.timeout;
-  if (flags.leave_running || flags.shell_job || !flags.externals.empty() || !flags.tcp.empty() || hooks) {
+  if (flags.leave_running || flags.shell_job || !flags.externals.empty() || !flags.tcp.empty() || hooks ||
+      !flags.scope.empty()) {
     return MakeError(
         ErrorCode::kInvalidArgument,
-        "--leave-running, --shell-job, --external, --tcp and --hook-... are for --pid (a job has those that "
+        "--leave-running, --shell-job, --external, --tcp, --scope and --hook-... are for --pid (a job has those that "
         "`baton run` was given)");
   }
   if (!MeansPoolJob(flags.name, flags.pool, globals)) return CheckpointRun(globals, flags);
@@ -133,6 +168,9 @@ constexpr const char* kFooter = R"(
 With --pid the processes below PID are saved with it, and killed once the
 image is complete; with --leave-running they go on. If anything fails before
 that, they go on as if nothing had been.
+
+With --scope these are all of PID's session, process group or control group,
+and the processes below them: children go with their parents.
 
 Descriptors that lead out of the tree (a terminal, a pipe to another process)
 cannot be saved. Say what becomes of them at the restore:
@@ -161,6 +199,12 @@ void AddCheckpointCommand(const CommandLineParser& parser) {
   command->add_option("--pid", flags->pid, "Save this process and all below it, which Baton did not start")
       ->check(CLI::Range(1, std::numeric_limits<pid_t>::max()).description(""))
       ->type_name("PID");
+  command
+      ->add_option("--scope", flags->scope,
+                   "With --pid, what belongs to it: 'tree' (default) what is below it; all of its session, process "
+                   "group or control group. Says what they disagree on; without --to nothing else")
+      ->check(CLI::IsMember({"tree", "session", "pgrp", "cgroup"}).description(""))
+      ->type_name("tree|session|pgrp|cgroup");
   command->add_option("--to", flags->to, "With --pid: where the image goes; must not exist or be empty")
       ->type_name("DIR");
   command->add_flag("--leave-running", flags->leave_running, "With --pid: let the processes go on");

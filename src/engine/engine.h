@@ -19,6 +19,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,11 +43,14 @@ struct ExternalFd {
 struct CaptureRequest {
   enum class Scope {
     kCapsule,  // everything below `pid`, which is a capsule's init and not part of the unit itself
-    kTree,     // `pid` and its descendants; Baton did not start it
+    kTree,     // `pid` and its descendants, or those of `roots`; Baton did not start them
   };
   Scope scope = Scope::kTree;
   pid_t pid = 0;  // as this process sees it
   std::vector<ExternalFd> externals;
+  // kTree: instead of `pid`, the processes with whose descendants the unit is complete, the first one in front. Asked
+  // again until all of them stand still.
+  std::function<Result<std::vector<pid_t>>()> roots = {};
   // The unit's session, process group or terminal may be those of whoever restores it.
   bool shell_job = false;
   // TCP connections to outside the unit are saved as reset by their other end; otherwise they are refused.

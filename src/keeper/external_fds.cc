@@ -11,6 +11,8 @@
 #include <optional>
 #include <string_view>
 
+#include "proc/process_files.h"
+
 namespace baton {
 namespace {
 
@@ -42,6 +44,23 @@ bool IsOfShell(int fd) {
   return isatty(fd) == 1 || (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode));
 }
 
+// Whether one of them has the other end of this pipe.
+bool IsPipeBetween(int fd, const std::set<pid_t>& members) {
+  struct stat ours{};
+  if (fstat(fd, &ours) != 0 || !S_ISFIFO(ours.st_mode)) return false;
+  const int access = fcntl(fd, F_GETFL) & O_ACCMODE;
+  for (const pid_t pid : members) {
+    for (const int other : ListFds(pid).value_or(std::vector<int>{})) {
+      struct stat theirs{};
+      const std::string path = fmt::format("/proc/{}/fd/{}", pid, other);
+      if (stat(path.c_str(), &theirs) != 0 || theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino) continue;
+      const auto info = ReadFdInfo(pid, other);
+      if (info && (info->flags & O_ACCMODE) != static_cast<unsigned>(access)) return true;
+    }
+  }
+  return false;
+}
+
 std::string NameOf(const ExternalRule& rule) {
   return fmt::format("{}{}{}", kPrefix, rule.fd, rule.close ? kClose : "");
 }
@@ -71,7 +90,8 @@ Result<ExternalRule> ParseExternalRule(const std::string& text) {
                    text);
 }
 
-Result<CaptureExternals> FindExternals(pid_t pid, const std::vector<ExternalRule>& rules, bool shell_job) {
+Result<CaptureExternals> FindExternals(pid_t pid, const std::vector<ExternalRule>& rules, bool shell_job,
+                                       const std::set<pid_t>& members) {
   CaptureExternals found;
   for (const ExternalRule& rule : rules) {
     BATON_TRY(UniqueFd copy, CopyOf(pid, rule.fd));
@@ -84,7 +104,7 @@ Result<CaptureExternals> FindExternals(pid_t pid, const std::vector<ExternalRule
     auto copy = CopyOf(pid, fd);
     if (!copy && copy.error().code() == ErrorCode::kNotFound) continue;
     if (!copy) return copy.Fail();
-    if (!IsOfShell(copy->get())) continue;
+    if (!IsOfShell(copy->get()) || IsPipeBetween(copy->get(), members)) continue;
     found.externals.push_back({.name = NameOf({.fd = fd}), .fd = copy->get()});
     found.copies.push_back(std::move(*copy));
   }

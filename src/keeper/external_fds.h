@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,10 @@ struct CaptureExternals {
 };
 
 // The descriptors of process `pid` that `rules` name; with `shell_job` also 0, 1 and 2 as far as they are terminals or
-// pipes and no rule names them. kNotFound for a rule about a descriptor that is not there.
-Result<CaptureExternals> FindExternals(pid_t pid, const std::vector<ExternalRule>& rules, bool shell_job);
+// pipes and no rule names them. A pipe whose other end one of `members` has is no outside one. kNotFound for a rule
+// about a descriptor that is not there.
+Result<CaptureExternals> FindExternals(pid_t pid, const std::vector<ExternalRule>& rules, bool shell_job,
+                                       const std::set<pid_t>& members = {});
 
 // What takes the place of each of an image's externals: by its own rule, else as at the checkpoint. "stdin", "stdout"
 // and "stderr", which jobs of `baton run` have, are ours. kInvalidArgument where ours is not open, or nothing is known

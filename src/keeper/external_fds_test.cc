@@ -71,6 +71,7 @@ TEST(FindExternals, AShellJobsPipesAreOutsideButItsFilesAreNot) {
   char byte = 0;
   ASSERT_EQ(read(ready[0], &byte, 1), 1);
   const auto found = FindExternals(child, {}, true);
+  const auto between = FindExternals(child, {}, true, {getpid(), child});
   std::vector<std::string> names;
   if (found) {
     for (const ExternalFd& external : found->externals) names.push_back(external.name);
@@ -80,6 +81,8 @@ TEST(FindExternals, AShellJobsPipesAreOutsideButItsFilesAreNot) {
   ASSERT_TRUE(found) << found.error().ToString();
   ASSERT_EQ(names.size(), 1U);
   EXPECT_EQ(names[0], "fd:0");
+  ASSERT_TRUE(between) << between.error().ToString();
+  EXPECT_TRUE(between->externals.empty()) << "we have the other end, and belong to it";
 }
 
 }  // namespace

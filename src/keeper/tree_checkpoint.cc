@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "base/fault.h"
@@ -21,12 +23,13 @@
 namespace baton {
 namespace {
 
-// A tree that holds us would be stopped by us, and we with it.
-Result<> CheckNotOurs(pid_t pid) {
+// What holds us would be stopped by us, and we with it.
+Result<> CheckNotOurs(const std::set<pid_t>& members) {
   for (pid_t ancestor = getpid(); ancestor > 0;) {
-    if (ancestor == pid) {
+    if (members.contains(ancestor)) {
       return MakeError(ErrorCode::kInvalidArgument,
-                       "process {} is this baton or one of its parents: run baton from outside the tree", pid);
+                       "process {} is this baton or one of its parents: run baton from outside of what it is to save",
+                       ancestor);
     }
     const auto stat = ReadStat(ancestor);
     if (!stat) return {};  // a parent outside our pid namespace
@@ -46,6 +49,14 @@ Result<> WriteImage(UnitCapture* capture, const std::string& directory, bool lea
   BATON_TRY(ImageWriter writer, ImageWriter::Create(directory, {.bypass_cache = leave_running}));
   BATON_CHECKED(capture->Write(writer));
   return writer.Finish();
+}
+
+std::function<Result<std::vector<pid_t>>()> RootsFor(const TreeCheckpointRequest& request) {
+  if (request.scope == ProcessScope::kTree) return {};
+  return [pid = request.pid, scope = request.scope]() -> Result<std::vector<pid_t>> {
+    BATON_TRY(const std::set<pid_t> members, MembersOf(pid, scope));
+    return RootsOf(members, pid);
+  };
 }
 
 // Commands before and after, in our own namespaces.
@@ -108,13 +119,15 @@ uint64_t DirectoryBytes(const std::string& directory) {
 Result<TreeCheckpointReport> CheckpointTree(const TreeCheckpointRequest& request) {
   const auto begin = std::chrono::steady_clock::now();
   if (request.pid <= 0) return MakeError(ErrorCode::kInvalidArgument, "{} is no process number", request.pid);
-  BATON_CHECKED(CheckNotOurs(request.pid));
+  BATON_TRY(const std::set<pid_t> members, MembersOf(request.pid, request.scope));
+  BATON_CHECKED(CheckNotOurs(members));
   BATON_TRY(const UniqueFd signals, TakeSignals());
-  BATON_TRY(const CaptureExternals externals, FindExternals(request.pid, request.externals, request.shell_job));
+  BATON_TRY(const CaptureExternals externals, FindExternals(request.pid, request.externals, request.shell_job, members));
   BATON_TRY(const auto engine, MakeEngine("native"));
   BATON_TRY(const auto capture, engine->BeginCapture({.scope = CaptureRequest::Scope::kTree,
                                                       .pid = request.pid,
                                                       .externals = externals.externals,
+                                                      .roots = RootsFor(request),
                                                       .shell_job = request.shell_job,
                                                       .reset_tcp_outside = request.reset_tcp_outside,
                                                       .ends_with_kill = !request.leave_running}));

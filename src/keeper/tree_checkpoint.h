@@ -21,12 +21,14 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "keeper/external_fds.h"
+#include "keeper/process_scope.h"
 #include "keeper/run_request.h"
 
 namespace baton {
 
 struct TreeCheckpointRequest {
   pid_t pid = 0;
+  ProcessScope scope = ProcessScope::kTree;
   std::string to;  // must not exist, or be an empty directory
   bool leave_running = false;
   bool shell_job = false;

@@ -48,7 +48,9 @@ std::vector<pid_t> InOwnOrder(const std::vector<pid_t>& pids) {
 // runs.
 Result<std::vector<pid_t>> NativeCapture::ListProcesses() const {
   std::vector<pid_t> pids;
-  if (request_.scope == CaptureRequest::Scope::kTree) {
+  if (request_.roots) {
+    BATON_TRY(pids, request_.roots());
+  } else if (request_.scope == CaptureRequest::Scope::kTree) {
     pids.push_back(request_.pid);
   } else {
     BATON_TRY(const std::vector<pid_t> children, ListChildren(request_.pid));
@@ -222,7 +224,7 @@ Result<> NativeCapture::FindSysv() {
 
 // Sessions and groups of the unit must be led from inside it (the leader may be dead), unless the user says that those
 // of the restoring shell will do.
-Result<> NativeCapture::CheckRelations() const {
+Result<> NativeCapture::CheckRelations() {
   std::set<pid_t> inside;
   for (const pb::ProcessRecord& record : processes_) inside.insert(record.pid());
   const pb::ProcessRecord& root = processes_.front();
@@ -234,6 +236,24 @@ Result<> NativeCapture::CheckRelations() const {
         "process {} belongs to {} {}, whose leader is not part of what is saved: save from that leader on, or "
         "allow the restoring shell's own with --shell-job",
         root.pid(), what, id);
+  }
+  return CheckOtherRoots(inside);
+}
+
+// A session or group of theirs whose leader is dead is made again; one whose leader lives cannot be.
+Result<> NativeCapture::CheckOtherRoots(const std::set<pid_t>& inside) {
+  const pb::ProcessRecord& root = processes_.front();
+  for (size_t i = 1; i < processes_.size(); ++i) {
+    const pb::ProcessRecord& other = processes_[i];
+    if (!other.child_of_outside()) continue;
+    BATON_TRY(const ProcStat stat, ReadStat(frozen_->processes()[i].pid));
+    const bool session = !inside.contains(other.sid()) && other.sid() != root.sid() && ReadStat(stat.session);
+    const bool group = !inside.contains(other.pgid()) && other.pgid() != root.pgid() && ReadStat(stat.pgrp);
+    if (!session && !group) continue;
+    return MakeError(ErrorCode::kNotSupported,
+                     "process {} belongs to {} {}, whose leader lives and is not part of what is saved: choose a scope "
+                     "that has it",
+                     other.pid(), session ? "session" : "process group", session ? other.sid() : other.pgid());
   }
   return {};
 }

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "engine/engine.h"
@@ -49,7 +50,8 @@ class NativeCapture : public UnitCapture {
   Result<> AddRemovedFiles();
   Result<> AddMessageQueues();
   Result<> FindSysv();
-  Result<> CheckRelations() const;
+  Result<> CheckRelations();
+  Result<> CheckOtherRoots(const std::set<pid_t>& inside);
   Result<> CheckDeathSignals() const;
   void NoteWrittenFiles();
   void FinishStats();
