@@ -41,8 +41,8 @@ class ProcessScopeTest : public ::testing::Test {
 
   static pid_t Waiting() {
     const pid_t pid = fork();
-    while (pid == 0) pause();
-    return pid;
+    if (pid > 0) return pid;
+    while (true) pause();
   }
   [[noreturn]] static void BeLeader(int told) {
     setsid();
