@@ -177,8 +177,11 @@ Result<UniqueFd> OpenPidFd(pid_t tid) {
   if (fd >= 0) return UniqueFd(fd);
   if (error == ESRCH) return Error(ErrorCode::kTaskGone, error, fmt::format("process {}", tid));
   if (error != EINVAL) return ErrnoError(error, "pidfd_open {}", tid);
-  return MakeError(ErrorCode::kNotSupported,
-                   "the first thread of the process of {} has ended while others run: that needs Linux 6.9", tid);
+  return MakeError(
+      ErrorCode::kNotSupported,
+      "task {} is not the first thread of its process, and has descriptors of its own or goes on alone: that needs "
+      "Linux 6.9",
+      tid);
 }
 
 }  // namespace baton

@@ -91,10 +91,11 @@ Result<std::unique_ptr<BlankTask>> BlankTask::Take(pid_t host_pid, pid_t ns_pid,
   return task;
 }
 
-Result<std::unique_ptr<BlankTask>> BlankTask::Fork(BlankTask& parent, pid_t ns_pid, uint64_t shared) {
+Result<std::unique_ptr<BlankTask>> BlankTask::Fork(BlankTask& parent, pid_t ns_pid, const ForkOptions& options) {
   clone_args args{};
-  args.flags = shared;
-  args.exit_signal = SIGCHLD;
+  args.flags = options.flags;
+  // clone3(2): a brother sends what its maker sends.
+  args.exit_signal = (options.flags & CLONE_PARENT) != 0 ? 0 : static_cast<uint64_t>(options.exit_signal);
   RemoteSyscalls& calls = parent.calls();
   calls.ResetArguments();
   if (ns_pid != 0) {
@@ -106,16 +107,16 @@ Result<std::unique_ptr<BlankTask>> BlankTask::Fork(BlankTask& parent, pid_t ns_p
   return Adopt(parent, {SYS_clone3, {at.value(), sizeof args}}, ns_pid, false);
 }
 
-Result<std::unique_ptr<BlankTask>> BlankTask::Clone(BlankTask& leader, pid_t ns_tid) {
+Result<std::unique_ptr<BlankTask>> BlankTask::Clone(BlankTask& maker, pid_t ns_tid, uint64_t shared) {
   clone_args args{};
-  args.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-  RemoteSyscalls& calls = leader.calls();
+  args.flags = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | shared;
+  RemoteSyscalls& calls = maker.calls();
   calls.ResetArguments();
   BATON_TRY(const RemotePtr<pid_t> wanted, calls.PutValue(ns_tid));
   args.set_tid = wanted.value();
   args.set_tid_size = 1;
   BATON_TRY(const RemotePtr<clone_args> at, calls.PutValue(args));
-  return Adopt(leader, {SYS_clone3, {at.value(), sizeof args}}, ns_tid, true);
+  return Adopt(maker, {SYS_clone3, {at.value(), sizeof args}}, ns_tid, true);
 }
 
 Result<std::unique_ptr<BlankTask>> BlankTask::Adopt(BlankTask& maker, RemoteCall call, pid_t ns_pid, bool thread) {
@@ -141,6 +142,18 @@ Result<std::unique_ptr<BlankTask>> BlankTask::Adopt(BlankTask& maker, RemoteCall
 }
 
 Result<> BlankTask::SuspendSeccomp() { return SetOptions(host_tid(), kOptions | kSuspendSeccomp); }
+
+Result<> BlankTask::ExitThread() {
+  const RemoteCall exit{SYS_exit};
+  const RemoteSyscalls& calls = calls_;
+  BATON_CHECKED(SetRegisters(host_tid(), EnterSingle(base_, calls.site().code, calls.site().stub, exit, marker_)));
+  while (true) {
+    auto continued = Continue(host_tid());
+    if (!continued && continued.error().code() != ErrorCode::kTaskGone) return continued;
+    BATON_TRY(const WaitStatus seen, WaitFor(host_tid()));
+    if (seen.Gone()) return {};
+  }
+}
 
 Result<> BlankTask::EndAlone(int status) {
   constexpr timespec kNap{0, 50'000};

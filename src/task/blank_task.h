@@ -5,8 +5,10 @@
 // Thread-safety: only from the thread that took the stub. Not copyable; heap allocation is fine.
 #pragma once
 
+#include <sched.h>
 #include <sys/types.h>
 
+#include <csignal>
 #include <memory>
 
 #include "base/result.h"
@@ -32,11 +34,17 @@ class BlankTask {
   // Seizes the stub `host_pid`, maps the boot area in it and unmaps everything else. `ns_pid` is its own number. If
   // that fails, the stub is dead.
   static Result<std::unique_ptr<BlankTask>> TakeStub(pid_t host_pid, pid_t ns_pid, const BootArea& boot);
-  // A child of `parent` with the number `ns_pid` (any if 0), blank as the parent is now. `shared`: CLONE_FILES,
-  // CLONE_FS.
-  static Result<std::unique_ptr<BlankTask>> Fork(BlankTask& parent, pid_t ns_pid, uint64_t shared = 0);
-  // A thread of `leader`'s process.
-  static Result<std::unique_ptr<BlankTask>> Clone(BlankTask& leader, pid_t ns_tid);
+  struct ForkOptions {
+    uint64_t flags = 0;  // of CLONE_VM, CLONE_SIGHAND, CLONE_FILES, CLONE_FS, CLONE_PARENT
+    int exit_signal = SIGCHLD;
+  };
+  // A child of `parent` (with CLONE_PARENT: of its parent) with the number `ns_pid` (any if 0), blank as `parent` is
+  // now.
+  static Result<std::unique_ptr<BlankTask>> Fork(BlankTask& parent, pid_t ns_pid, const ForkOptions& options);
+  static Result<std::unique_ptr<BlankTask>> Fork(BlankTask& parent, pid_t ns_pid) { return Fork(parent, ns_pid, {}); }
+  // A thread of `maker`'s process. `shared`: of CLONE_FILES, CLONE_FS.
+  static Result<std::unique_ptr<BlankTask>> Clone(BlankTask& maker, pid_t ns_tid,
+                                                  uint64_t shared = CLONE_FILES | CLONE_FS);
 
   pid_t host_tid() const { return calls_.tid(); }
   pid_t host_pid() const { return memory_->pid(); }
@@ -52,6 +60,8 @@ class BlankTask {
 
   // Lets it end with this wait status and waits until it is dead. Its parent stub never waits, so it stays a zombie.
   Result<> Exit(int status);
+  // Lets a thread that is not the first one end.
+  Result<> ExitThread();
   // Lets a first thread end with this status while others of its process stay, and waits until it has. It is not traced
   // any more.
   Result<> EndAlone(int status);

@@ -1,6 +1,7 @@
 // Test only: the kernel's rules for parents, sessions and process groups, as a model to run plans and random histories
-// on. Written from the manual pages and kernel/{fork,exit,sys}.c, not from the planner. Each operation returns whether
-// the kernel would allow it, and changes nothing if not.
+// on; and those for what tasks share (clone(2), unshare(2)). Written from the manual pages and
+// kernel/{fork,exit,sys}.c, not from the planner. Each operation returns whether the kernel would allow it, and changes
+// nothing if not.
 #pragma once
 
 #include <sys/types.h>
@@ -24,13 +25,51 @@ class KernelModel {
   bool Taken(pid_t number) const {
     return std::ranges::any_of(processes_, [number](const auto& entry) {
       const TreeNode& process = entry.second;
-      return process.pid == number || process.pgid == number || process.sid == number;
+      return process.pid == number || process.pgid == number || process.sid == number ||
+             std::ranges::find(process.threads, number, &TreeThread::tid) != process.threads.end();
     });
   }
-  bool Fork(pid_t parent, pid_t child) {
-    if (!Alive(parent) || Taken(child)) return false;
-    const TreeNode& from = processes_.at(parent);
-    processes_[child] = {.pid = child, .ppid = parent, .pgid = from.pgid, .sid = from.sid};
+  bool Fork(pid_t parent, pid_t child) { return Clone(parent, child, {}); }
+
+  struct CloneFlags {
+    unsigned shares = 0;
+    bool as_brother = false;
+    int exit_signal = SIGCHLD;
+  };
+  // By a task: a process' first thread, or another one.
+  bool Clone(pid_t by, pid_t child, const CloneFlags& flags) {
+    const pid_t maker = ProcessOf(by);
+    if (!Alive(maker) || Taken(child) || (maker == reaper_ && (flags.as_brother || flags.shares != 0))) return false;
+    if ((flags.shares & Bit(kActions)) != 0 && (flags.shares & Bit(kMemory)) == 0) return false;
+    const TreeNode& from = processes_.at(maker);
+    TreeNode made{.pid = child, .ppid = maker, .pgid = from.pgid, .sid = from.sid, .exit_signal = flags.exit_signal};
+    if (flags.as_brother) {
+      made.ppid = from.ppid;
+      made.exit_signal = from.exit_signal;
+    }
+    made.tables = Inherited(by, flags.shares);
+    processes_[child] = std::move(made);
+    return true;
+  }
+  bool CloneThread(pid_t by, pid_t tid, unsigned shares) {
+    const pid_t process = ProcessOf(by);
+    if (!Alive(process) || process == reaper_ || Taken(tid)) return false;
+    const Tables tables = Inherited(by, shares | Bit(kMemory) | Bit(kActions));
+    processes_.at(process).threads.push_back({tid, tables});
+    return true;
+  }
+  bool EndThread(pid_t tid) {
+    const pid_t process = ProcessOf(tid);
+    if (process == 0 || process == tid) return false;
+    std::erase_if(processes_.at(process).threads, [tid](const TreeThread& thread) { return thread.tid == tid; });
+    return true;
+  }
+  bool Unshare(pid_t task, unsigned tables) {
+    if (ProcessOf(task) == 0 || (tables & (Bit(kMemory) | Bit(kActions))) != 0) return false;
+    Tables& own = *TablesOf(task);
+    for (const Table table : {kFiles, kDirectories}) {
+      if ((tables & Bit(table)) != 0) own[table] = ++last_table_;
+    }
     return true;
   }
   bool SetSid(pid_t pid) {
@@ -58,10 +97,13 @@ class KernelModel {
     if (!Alive(pid) || pid == reaper_) return false;
     processes_.at(pid).zombie = true;
     processes_.at(pid).subreaper = false;
+    processes_.at(pid).tables = {};
+    processes_.at(pid).threads.clear();
     const pid_t adopter = AdopterAbove(pid);
     for (auto& [number, child] : processes_) {
       if (child.ppid != pid) continue;
       child.ppid = adopter;
+      child.exit_signal = SIGCHLD;
       if (adopter == reaper_ && !child.zombie) ++reaper_adopted_;
     }
     ReapForReaper();
@@ -89,8 +131,28 @@ class KernelModel {
     return nodes;
   }
   int reaper_adopted() const { return reaper_adopted_; }
+  // The process that a task belongs to; 0: there is no such task.
+  pid_t ProcessOf(pid_t task) const {
+    for (const auto& [pid, process] : processes_) {
+      if (pid == task) return pid;
+      if (std::ranges::find(process.threads, task, &TreeThread::tid) != process.threads.end()) return pid;
+    }
+    return 0;
+  }
 
  private:
+  Tables* TablesOf(pid_t task) {
+    TreeNode& process = processes_.at(ProcessOf(task));
+    if (process.pid == task) return &process.tables;
+    return &std::ranges::find(process.threads, task, &TreeThread::tid)->tables;
+  }
+  Tables Inherited(pid_t by, unsigned shares) {
+    Tables tables = *TablesOf(by);
+    for (size_t table = 0; table < kTables; ++table) {
+      if ((shares >> table & 1U) == 0) tables[table] = ++last_table_;
+    }
+    return tables;
+  }
   bool GroupExists(pid_t group) const {
     return std::ranges::any_of(processes_, [group](const auto& entry) { return entry.second.pgid == group; });
   }
@@ -107,6 +169,7 @@ class KernelModel {
   pid_t reaper_;
   std::map<pid_t, TreeNode> processes_;
   int reaper_adopted_ = 0;
+  int last_table_ = 0;
 };
 
 }  // namespace baton

@@ -7,6 +7,8 @@
 
 #include "tree/ancestry.h"
 #include "tree/forest.h"
+#include "tree/free_numbers.h"
+#include "tree/sharing.h"
 
 namespace baton {
 namespace {
@@ -14,15 +16,13 @@ namespace {
 using Kind = TreeStep::Kind;
 constexpr size_t kOutside = Forest::kOutside;
 constexpr size_t kNone = Forest::kNone;
-constexpr pid_t kHighestTemporary = 32000;  // below the smallest usual pid_max, 32768
-constexpr pid_t kLowestTemporary = 300;     // the kernel does not give lower ones a second time
 
 class Planner {
  public:
-  Planner(const Forest& forest, Births births, std::set<pid_t> used)
+  Planner(const Forest& forest, Births births, FreeNumbers& numbers)
       : forest_(forest),
         births_(std::move(births)),
-        used_(std::move(used)),
+        numbers_(numbers),
         early_(forest.size()),
         late_(forest.size()),
         dead_target_(forest.size(), kNone) {}
@@ -59,8 +59,7 @@ class Planner {
 
   const Forest& forest_;
   Births births_;
-  std::set<pid_t> used_;
-  pid_t next_number_ = kHighestTemporary;
+  FreeNumbers& numbers_;
   std::vector<std::vector<size_t>> early_, late_;              // by item: those born under it
   std::vector<size_t> dead_target_;                            // by dead leader: Temporary::target
   std::map<std::tuple<size_t, bool, size_t>, pid_t> between_;  // by under, early, target
@@ -132,11 +131,7 @@ Result<pid_t> Planner::BirthParent(size_t i) {
 Result<pid_t> Planner::AddTemporary(pid_t parent, size_t target, pid_t number) {
   const bool any = number == 0;
   if (any) {
-    while (next_number_ >= kLowestTemporary && used_.contains(next_number_)) --next_number_;
-    if (next_number_ < kLowestTemporary) {
-      return MakeError(ErrorCode::kNotSupported, "no numbers are left for temporary processes");
-    }
-    number = next_number_--;
+    BATON_TRY(number, numbers_.Take());
   }
   Step(Kind::kFork, number, parent);
   plan_.temporaries.push_back({number, any});
@@ -214,7 +209,9 @@ Result<TreePlan> PlanTree(std::span<const TreeNode> nodes, const TreeOutside& ou
   std::set<pid_t> used(avoid.begin(), avoid.end());
   used.insert({outside.reaper, outside.session.value_or(0), outside.group.value_or(0)});
   for (const TreeNode& node : nodes) used.insert({node.pid, node.pgid, node.sid});
-  return Planner(forest, std::move(births), std::move(used)).Make(nodes);
+  FreeNumbers numbers(std::move(used));
+  BATON_TRY(TreePlan plan, Planner(forest, std::move(births), numbers).Make(nodes));
+  return AddSharing(std::move(plan), nodes, outside, numbers);
 }
 
 }  // namespace baton

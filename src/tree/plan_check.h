@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,21 +15,53 @@
 
 namespace baton {
 
+inline std::string Describe(const Tables& tables) {
+  return fmt::format("[{} {} {} {}]", tables[kMemory], tables[kActions], tables[kFiles], tables[kDirectories]);
+}
+
 inline std::string Describe(const std::vector<TreeNode>& nodes) {
   std::string text;
   for (const TreeNode& node : nodes) {
-    text += fmt::format("{{{}, {}, {}, {}, {}, {}}},\n", node.pid, node.ppid, node.pgid, node.sid, node.zombie,
-                        node.subreaper);
+    text += fmt::format("{{{}, {}, {}, {}, {}, {}, {}, signal {}", node.pid, node.ppid, node.pgid, node.sid,
+                        node.zombie, node.subreaper, Describe(node.tables), node.exit_signal);
+    for (const TreeThread& thread : node.threads) text += fmt::format(", {} {}", thread.tid, Describe(thread.tables));
+    text += "},\n";
   }
   return text;
 }
 
+// With tables numbered in the order in which they are met, whoever has them: so that two forests in which the same
+// tasks share the same are the same. The threads that share all with the first one are left out.
+inline std::vector<TreeNode> Renumbered(std::vector<TreeNode> nodes) {
+  std::array<std::map<int, int>, kTables> met;
+  int unshared = 0;
+  const auto renumber = [&](Tables& tables) {
+    for (size_t table = 0; table < kTables; ++table) {
+      int& number = met[table][tables[table] == 0 ? --unshared : tables[table]];
+      if (number == 0) number = static_cast<int>(met[table].size());
+      tables[table] = number;
+    }
+  };
+  for (TreeNode& node : nodes) {
+    if (node.zombie) continue;
+    renumber(node.tables);
+    std::ranges::sort(node.threads, {}, &TreeThread::tid);
+    for (TreeThread& thread : node.threads) {
+      thread.tables[kMemory] = thread.tables[kActions] = 0;
+      renumber(thread.tables);
+      thread.tables[kMemory] = thread.tables[kActions] = 0;
+    }
+  }
+  return nodes;
+}
+
 inline std::string Describe(const TreePlan& plan) {
-  static constexpr const char* kNames[] = {"fork", "setsid", "setpgid", "subreaper", "exit"};
+  static constexpr const char* kNames[] = {"fork", "setsid", "setpgid", "subreaper",
+                                           "exit", "thread", "unshare", "end thread"};
   std::string text;
   for (const TreeStep& step : plan.steps) {
-    text +=
-        fmt::format("{} {} {}{}\n", kNames[static_cast<int>(step.kind)], step.pid, step.other, step.on ? " on" : "");
+    text += fmt::format("{} {} {}{} by {}{} shares {:#x}\n", kNames[static_cast<int>(step.kind)], step.pid, step.other,
+                        step.on ? " on" : "", step.by, step.as_brother ? " (brother)" : "", step.shares);
   }
   return text;
 }
@@ -35,7 +69,8 @@ inline std::string Describe(const TreePlan& plan) {
 inline bool Apply(KernelModel& kernel, const TreeStep& step) {
   switch (step.kind) {
     case TreeStep::Kind::kFork:
-      return kernel.Fork(step.other, step.pid);
+      return kernel.Clone(step.by == 0 ? step.other : step.by, step.pid,
+                          {step.shares, step.as_brother, step.exit_signal});
     case TreeStep::Kind::kSetSid:
       return kernel.SetSid(step.pid);
     case TreeStep::Kind::kSetPgid:
@@ -44,6 +79,13 @@ inline bool Apply(KernelModel& kernel, const TreeStep& step) {
       return kernel.SetSubreaper(step.pid, step.on);
     case TreeStep::Kind::kExit:
       return kernel.Exit(step.pid) && kernel.Reap(step.other, step.pid);
+    case TreeStep::Kind::kThread:
+      return kernel.CloneThread(step.by == 0 ? step.other : step.by, step.pid, step.shares) &&
+             kernel.ProcessOf(step.pid) == step.other;
+    case TreeStep::Kind::kUnshare:
+      return kernel.Unshare(step.pid, step.shares);
+    case TreeStep::Kind::kEndThread:
+      return kernel.EndThread(step.pid);
   }
   return false;
 }
@@ -60,8 +102,10 @@ inline std::string WhatGoesWrong(const TreePlan& plan, std::vector<TreeNode> nod
   }
   std::erase_if(nodes, [&](const TreeNode& node) { return node.zombie && node.ppid == outside.reaper; });
   std::ranges::sort(nodes, {}, &TreeNode::pid);
-  const std::string made = Describe(kernel.Nodes());
-  return made == Describe(nodes) ? "" : "made instead:\n" + made;
+  const std::string made = Describe(Renumbered(kernel.Nodes()));
+  return made == Describe(Renumbered(nodes)) ? ""
+                                               ""
+                                             : "made instead:\n" + made;
 }
 
 }  // namespace baton

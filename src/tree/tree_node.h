@@ -5,9 +5,28 @@
 
 #include <sys/types.h>
 
+#include <array>
+#include <csignal>
+#include <cstddef>
 #include <optional>
+#include <vector>
 
 namespace baton {
+
+// What a task has for itself unless it was made to share it (clone(2)).
+enum Table : size_t { kMemory, kActions, kFiles, kDirectories };
+inline constexpr size_t kTables = 4;
+constexpr unsigned Bit(Table table) { return 1U << table; }
+
+// A number for each: tasks of the unit with the same number share it. 0: it is shared with nobody, but for the threads
+// of a process that TreeNode::threads does not name. Who shares signal actions shares memory.
+using Tables = std::array<int, kTables>;
+
+// A thread with descriptors or directories that are not those of the process' first thread (unshare(2)).
+struct TreeThread {
+  pid_t tid = 0;
+  Tables tables{};  // memory and signal actions are the process'
+};
 
 // One process; numbers as the unit's pid namespace has them.
 struct TreeNode {
@@ -17,6 +36,9 @@ struct TreeNode {
   pid_t sid = 0;
   bool zombie = false;
   bool subreaper = false;
+  Tables tables{};  // of its first thread; a zombie has none
+  std::vector<TreeThread> threads{};
+  int exit_signal = SIGCHLD;
 };
 
 // What the forest hangs on.

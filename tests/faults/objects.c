@@ -12,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <mqueue.h>
 #include <net/ethernet.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kChildren = 6 };
+enum { kChildren = 8 };
 
 static char cleanup[400], made[600];
 static long wrong;
@@ -46,7 +47,10 @@ static void must_at(int line, int good) {
   wrong += !good;
 }
 #define must(good) must_at(__LINE__, good)
-static void is_made(const char* what) { strcat(strcat(made, what), "\n"); }
+static void is_made(const char* what) {
+  const size_t used = strlen(made);
+  snprintf(made + used, sizeof made - used, "%s\n", what);
+}
 
 static void publish(const char* name, const char* text) {
   char temporary[64];
@@ -205,6 +209,23 @@ static void filter_calls(void) {
   if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0) _exit(2);
   publish("filtered", "");
 }
+static pid_t fork_sharing(unsigned long flags) { return (pid_t)syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0); }
+// Its child has our descriptors, it itself has its own now.
+static void hand_on(void) {
+  if (fork_sharing(CLONE_FILES) == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    while (1) pause();
+  }
+  if (unshare(CLONE_FILES) != 0) _exit(2);
+  publish("handed", "");
+  while (1) pause();
+}
+static volatile long counted;
+__attribute__((noreturn)) static int count(void* unused) {
+  (void)unused;
+  const struct timespec shortly = {0, 2000000};
+  for (;; ++counted) syscall(SYS_nanosleep, &shortly, NULL);
+}
 static void await(const char* file) {
   const struct timespec shortly = {0, 2000000};
   while (access(file, F_OK) != 0) nanosleep(&shortly, NULL);
@@ -223,6 +244,12 @@ static void make_processes(void) {
   must(setpgid(first, first) == 0 && setpgid(second, first) == 0);
   must(kill(first, SIGKILL) == 0 && waitpid(first, NULL, 0) == first);
   of_child = (int)syscall(SYS_pidfd_open, second, 0);
+  static char stack[65536] __attribute__((aligned(16)));
+  children[child_count++] = clone(count, stack + sizeof stack, CLONE_VM | CLONE_SIGHAND | SIGCHLD, NULL);
+  const pid_t handing = fork_sharing(CLONE_FILES);
+  if (handing == 0) hand_on();
+  children[child_count++] = handing;
+  await("handed");
   if (geteuid() != 0) return;  // the others' could not be saved
   add_child(filter_calls);
   await("filtered");
@@ -231,6 +258,8 @@ static void check_processes(void) {
   must(getpgid(children[3]) == children[2] && getsid(children[0]) == children[0]);
   must(write(terminal, "line\n", 5) == 5);
   must(syscall(SYS_pidfd_send_signal, of_child, 0, NULL, 0) == 0);
+  const struct timespec shortly = {0, 2000000};
+  for (const long before = counted; counted == before;) nanosleep(&shortly, NULL);
   for (int i = 0; i < child_count; ++i) {
     if (i == 2) continue;
     must(kill(children[i], SIGKILL) == 0 && waitpid(children[i], NULL, 0) == children[i]);

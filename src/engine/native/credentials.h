@@ -19,7 +19,11 @@ void CaptureOwnCredentials(const ProcStatus& status, const pb::ProcessRecord& pr
 Result<> RestoreInsideThread(BlankTask& thread, const pb::ThreadRecord& record);
 // The user that logged in, for the audit log. REQUIRES: no other thread has been made.
 Result<> RestoreLoginUid(BlankTask& leader, const pb::ProcessRecord& record);
-// Signal actions, working directory, umask, limits, prctl values.
+Result<> RestoreActions(BlankTask& leader, const pb::ProcessRecord& record);
+// Working directory (if there still is one), root directory, umask.
+Result<> RestoreDirectories(BlankTask& task, const pb::ProcessRecord& record);
+Result<> RestoreDirectories(BlankTask& task, const pb::ApartThreadRecord& record);
+// Limits, prctl values.
 Result<> RestoreInsideProcess(BlankTask& leader, const pb::ProcessRecord& record);
 // Starts again the system call the freeze interrupted, with the time that was left of it, so that the kernel holds it
 // as it did. What the call gave: -ERESTART_RESTARTBLOCK, or its result if it ended at once. From here on nothing that

@@ -24,19 +24,32 @@ Result<> RaiseDescriptorLimit(RemoteSyscalls& calls, int highest) {
   return {};
 }
 
-std::vector<pb::DescriptorRecord> Sorted(const pb::ProcessRecord& process) {
-  std::vector<pb::DescriptorRecord> sorted(process.descriptors().begin(), process.descriptors().end());
-  std::ranges::sort(sorted, {}, [](const auto& descriptor) { return descriptor.fd(); });
-  return sorted;
-}
-
-// The lowest number that none of the descriptors needs.
-int LowestUnused(const std::vector<pb::DescriptorRecord>& sorted) {
+// The lowest number that none of the descriptors needs, but for `skipped` of them.
+int FreeNumber(const std::vector<pb::DescriptorRecord>& sorted, int skipped) {
   int number = 0;
   for (const pb::DescriptorRecord& descriptor : sorted) {
-    if (descriptor.fd() == number) ++number;
+    for (; number < descriptor.fd(); ++number) {
+      if (skipped-- == 0) return number;
+    }
+    number = descriptor.fd() + 1;
   }
-  return number;
+  return number + skipped;
+}
+
+// Executables that wait in a table for the end of the restore, by the number of the table.
+using WaitingExes = std::map<uint32_t, int>;
+
+template <typename Task>
+TaskFiles FilesOf(pid_t number, const Task& task, const TableOwners& owners, const WaitingExes& waiting) {
+  TaskFiles files;
+  files.number = number;
+  std::vector<pb::DescriptorRecord> sorted(task.descriptors().begin(), task.descriptors().end());
+  std::ranges::sort(sorted, {}, [](const auto& descriptor) { return descriptor.fd(); });
+  const auto before = waiting.find(task.files_table());
+  files.free_number = FreeNumber(sorted, task.files_table() == 0 || before == waiting.end() ? 0 : before->second);
+  if (owners.OwnsFiles(task.files_table(), number)) files.fetched = std::move(sorted);
+  if (owners.OwnsDirectories(task.directories_table(), number)) files.removed_cwd = task.removed_cwd();
+  return files;
 }
 
 // `source` is the holder's pidfd in the process.
@@ -94,23 +107,36 @@ Result<> FetchExecutable(RemoteSyscalls& calls, int source, int in_holder) {
 
 }  // namespace
 
-int DescriptorOfRemovedExe(const pb::ProcessRecord& process) { return LowestUnused(Sorted(process)); }
+std::map<pid_t, TaskFiles> FilesOfTasks(std::span<const pb::ProcessRecord> processes, const TableOwners& owners) {
+  std::map<pid_t, TaskFiles> all;
+  WaitingExes waiting;
+  for (const pb::ProcessRecord& process : processes) {
+    if (process.zombie()) continue;
+    TaskFiles& files = all[process.pid()];
+    files = FilesOf(process.pid(), process, owners, waiting);
+    files.removed_exe = process.removed_exe();
+    if (process.removed_exe() != 0) ++waiting[process.files_table()];
+    for (const pb::ApartThreadRecord& thread : process.apart_threads()) {
+      all[thread.tid()] = FilesOf(thread.tid(), thread, owners, waiting);
+    }
+  }
+  return all;
+}
 
-Result<> RestoreDescriptors(BlankTask& task, const pb::ProcessRecord& process, const Holder& holder) {
+Result<> RestoreDescriptors(BlankTask& task, const TaskFiles& files, const Holder& holder) {
   BATON_CHECKED(FailPoint("restore.descriptors"));
   RemoteSyscalls& calls = task.calls();
   calls.ResetArguments();
-  const int source = DescriptorOfRemovedExe(process);
-  std::vector<pb::DescriptorRecord> wanted;  // the parent has put them there if the table is shared
-  if (!process.shares_files()) wanted = Sorted(process);
+  const int source = files.free_number;
+  std::vector<pb::DescriptorRecord> wanted = files.fetched;
   std::erase_if(wanted, [&](const auto& one) { return holder.DescriptorOf(one.open_file()) == Holder::kLeftOut; });
   BATON_CHECKED(RaiseDescriptorLimit(calls, std::max(source + 1, wanted.empty() ? 0 : wanted.back().fd())));
   BATON_CHECKED(OpenHolder(calls, holder.ns_pid(), source));
-  if (process.removed_cwd() != 0) {
-    BATON_CHECKED(EnterRemovedDirectory(calls, source, holder.DescriptorOf(process.removed_cwd())));
+  if (files.removed_cwd != 0) {
+    BATON_CHECKED(EnterRemovedDirectory(calls, source, holder.DescriptorOf(files.removed_cwd)));
   }
-  BATON_CHECKED(FetchDescriptors(calls, process.pid(), PlanDescriptors(wanted, source, holder)));
-  if (process.removed_exe() != 0) return FetchExecutable(calls, source, holder.DescriptorOf(process.removed_exe()));
+  BATON_CHECKED(FetchDescriptors(calls, files.number, PlanDescriptors(wanted, source, holder)));
+  if (files.removed_exe != 0) return FetchExecutable(calls, source, holder.DescriptorOf(files.removed_exe));
   BATON_CHECKED(calls.Do("close", SYS_close, source));
   return {};
 }

@@ -42,6 +42,7 @@ class FrozenUnit {
   static Result<FrozenUnit> Stop(const Lister& lister);
 
   std::vector<FrozenProcess>& processes() { return processes_; }
+  const std::vector<FrozenProcess>& processes() const { return processes_; }
   // False once one was killed from outside.
   bool AllStand() const;
   void Resume();

@@ -247,13 +247,15 @@ const FdFacts* OpenFiles::FindCopy(int own_fd) const {
 }
 
 std::optional<pid_t> OpenFiles::NsPid(pid_t host_pid) const {
-  const auto found = std::ranges::find(processes_, host_pid, &Process::host_pid);
+  const auto found = std::ranges::find_if(
+      processes_, [host_pid](const Process& process) { return !process.thread && process.host_pid == host_pid; });
   if (found == processes_.end()) return std::nullopt;
   return found->ns_pid;
 }
 
 bool OpenFiles::HasProcess(pid_t ns_pid) const {
-  return std::ranges::find(processes_, ns_pid, &Process::ns_pid) != processes_.end();
+  return std::ranges::any_of(processes_,
+                             [ns_pid](const Process& process) { return !process.thread && process.ns_pid == ns_pid; });
 }
 
 bool OpenFiles::HasContent(std::string_view space) const {

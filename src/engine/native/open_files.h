@@ -28,6 +28,7 @@ class OpenFiles : public CaptureContext {
     pid_t living_tid = 0;  // LivingTask(host_pid)
     pid_t ns_pid = 0;
     bool zombie = false;  // has a number that others may refer to, and no descriptors
+    bool thread = false;  // of a process that is there as well, with descriptors of its own; numbers are the thread's
   };
   // Content of AddContent: space name -> bytes, padded by nobody.
   using Contents = std::vector<std::pair<std::string, std::vector<std::byte>>>;
@@ -43,7 +44,7 @@ class OpenFiles : public CaptureContext {
   Result<std::vector<pb::OpenFileRecord>> Capture();
   // The unit is about to be killed.
   void BeforeKill() const;
-  // The descriptors of one process.
+  // The descriptors of one process, or of such a thread.
   std::vector<pb::DescriptorRecord> DescriptorsOf(pid_t ns_pid) const;
   // REQUIRES: nothing is captured any more; before the unit goes on.
   void CloseCopies() { copies_.clear(); }

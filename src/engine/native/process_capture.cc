@@ -1,6 +1,5 @@
 #include "engine/native/process_capture.h"
 
-#include <linux/kcmp.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,7 +13,6 @@
 #include "engine/native/control_groups.h"
 #include "engine/native/credentials.h"
 #include "engine/native/seccomp.h"
-#include "engine/native/shared_tables.h"
 #include "proc/process_files.h"
 #include "task/ptrace.h"
 
@@ -73,9 +71,6 @@ Result<> CaptureIdentity(const FrozenProcess& process, pb::ProcessRecord& record
   const auto parent = ReadStatus(status.ppid);
   record.set_ppid(parent ? Innermost(parent->ns_tgid, parent->tgid) : 0);
   *record.mutable_credentials() = CredentialsOf(status);
-  const pid_t parent_tid = LivingTask(status.ppid);
-  record.set_shares_files(Share(tid, parent_tid, KCMP_FILES));
-  record.set_shares_directories(Share(tid, parent_tid, KCMP_FS));
   return {};
 }
 
@@ -184,12 +179,14 @@ Result<> CheckProcess(const FrozenProcess& process, pid_t root_tid) {
   return {};
 }
 
-Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFlags& flags) {
+Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process) {
   pb::ProcessRecord record;
   BATON_CHECKED(CaptureIdentity(process, record));
   const pid_t tid = process.living_tid();
   BATON_TRY(const ProcStat stat, ReadStat(tid));
+  BATON_TRY(const ProcStat of_leader, ReadStat(process.pid));
   record.set_zombie(process.zombie);
+  if (of_leader.exit_signal != SIGCHLD) record.set_exit_signal(static_cast<uint32_t>(of_leader.exit_signal));
   if (process.zombie) {
     BATON_CHECKED(CheckStatusReadable(process.pid, stat.comm));
     record.set_exit_status(stat.exit_code);
@@ -204,9 +201,28 @@ Result<pb::ProcessRecord> CaptureProcess(const FrozenProcess& process, MappingFl
   const FrozenTask& leader = process.tasks.front();
   record.set_stopped(leader.group_stopped);
   record.set_stop_signal(static_cast<uint32_t>(leader.group_stopped ? leader.group_stop_signal : 0));
+  return record;
+}
+
+Result<> CaptureMappings(const FrozenProcess& process, MappingFlags& flags, pb::ProcessRecord& record) {
+  const pid_t tid = process.living_tid();
   BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(tid));
   BATON_TRY(const std::vector<pb::MappingRecord> mappings, DescribeMappings(tid, maps, flags));
   for (const pb::MappingRecord& mapping : mappings) *record.add_mappings() = mapping;
+  return {};
+}
+
+Result<pb::ApartThreadRecord> CaptureApartThread(pid_t pid, pid_t tid, const Tables& tables) {
+  BATON_TRY(const ProcStatus status, ReadStatus(pid, tid));
+  pb::ProcessRecord own;
+  BATON_CHECKED(CaptureDirectories(tid, own));
+  pb::ApartThreadRecord record;
+  record.set_tid(Innermost(status.ns_pid, status.pid));
+  record.set_files_table(static_cast<uint32_t>(tables[kFiles]));
+  record.set_directories_table(static_cast<uint32_t>(tables[kDirectories]));
+  record.set_cwd(own.cwd());
+  record.set_root(own.root());
+  if (status.umask) record.set_umask(*status.umask);
   return record;
 }
 

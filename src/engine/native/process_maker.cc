@@ -16,6 +16,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "engine/native/tree_nodes.h"
 #include "resource/common/pty.h"
 #include "tree/plan.h"
 
@@ -38,35 +39,6 @@ class SubreaperScope {
  private:
   int before_ = 0;
 };
-
-// A session or group that is led from outside the unit is the first process's, see NativeCapture::CheckRelations. One
-// of another process that has no living leader was led by a process that is dead.
-TreeOutside FindOutside(const UnitImage& image, pid_t reaper) {
-  TreeOutside outside{.reaper = reaper, .session = {}, .group = {}};
-  std::set<pid_t> inside;
-  const pb::ProcessRecord* root = nullptr;
-  for (const pb::ProcessRecord& process : image.processes) {
-    inside.insert(process.pid());
-    if (process.pid() == static_cast<pid_t>(image.unit.root_pid())) root = &process;
-  }
-  if (image.unit.capsule() || root == nullptr || inside.contains(root->sid())) return outside;
-  outside.session = root->sid();
-  if (!inside.contains(root->pgid())) outside.group = root->pgid();
-  return outside;
-}
-
-std::vector<TreeNode> Nodes(const UnitImage& image, pid_t reaper) {
-  std::vector<TreeNode> nodes;
-  for (const pb::ProcessRecord& process : image.processes) {
-    nodes.push_back({.pid = process.pid(),
-                     .ppid = process.child_of_outside() ? reaper : process.ppid(),
-                     .pgid = process.pgid(),
-                     .sid = process.sid(),
-                     .zombie = process.zombie(),
-                     .subreaper = process.subreaper()});
-  }
-  return nodes;
-}
 
 // What a process can have died of, as wait(2) gives it.
 bool IsExitStatus(int status) {
@@ -102,30 +74,46 @@ Result<> PrepareZombie(BlankTask& task, const pb::ProcessRecord& process) {
   return ForbidCore(calls);
 }
 
+uint64_t CloneFlags(unsigned tables) {
+  constexpr std::pair<Table, uint64_t> kFlags[] = {
+      {kMemory, CLONE_VM}, {kActions, CLONE_SIGHAND}, {kFiles, CLONE_FILES}, {kDirectories, CLONE_FS}};
+  uint64_t flags = 0;
+  for (const auto& [table, flag] : kFlags) flags |= (tables & Bit(table)) != 0 ? flag : 0;
+  return flags;
+}
+
 class ProcessMaker {
  public:
   ProcessMaker(const UnitImage& image, const BootArea& boot, const RestoreRequest& request, BlankProcesses& made,
-               std::vector<SessionTerminal>& terminals)
-      : image_(image), boot_(boot), request_(request), made_(made), terminals_(terminals), used_(NumbersInUse(image)) {}
-  Result<> Make();
+               BlankThreads& threads, std::vector<SessionTerminal>& terminals)
+      : image_(image),
+        boot_(boot),
+        request_(request),
+        made_(made),
+        threads_(threads),
+        terminals_(terminals),
+        used_(NumbersInUse(image)) {}
+  Result<> MakeAll();
 
  private:
   Result<> CheckOutside() const;
   Result<> CarryOut(const TreeStep& step);
   Result<> GiveTerminal(pid_t leader);
   const pb::ProcessRecord* RecordOf(pid_t pid) const;
-  Result<> Fork(const TreeStep& step);
-  Result<std::unique_ptr<BlankTask>> MakeChild(const TreeStep& step, pid_t number);
-  Result<uint64_t> SharedWithParent(const TreeStep& step) const;
+  Result<> Make(const TreeStep& step);
+  Result<std::unique_ptr<BlankTask>> MakeTask(const TreeStep& step, pid_t number);
   Result<std::unique_ptr<BlankTask>> MakeRoot(pid_t number);
   Result<> SetPgid(const TreeStep& step);
   Result<> End(const TreeStep& step);
+  Result<> EndThread(const TreeStep& step);
   RemoteSyscalls& CallsOf(pid_t pid) { return made_.at(pid)->calls(); }
+  BlankTask& Task(pid_t number) { return made_.contains(number) ? *made_.at(number) : *threads_.at(number); }
 
   const UnitImage& image_;
   const BootArea& boot_;
   const RestoreRequest& request_;
   BlankProcesses& made_;  // temporary processes by the number in the plan
+  BlankThreads& threads_;
   std::vector<SessionTerminal>& terminals_;
   std::vector<pid_t> used_;
   TreeOutside outside_;
@@ -141,10 +129,10 @@ Result<> ProcessMaker::CheckOutside() const {
                    *outside_.session);
 }
 
-Result<> ProcessMaker::Make() {
-  outside_ = FindOutside(image_, request_.reaper_ns_pid);
+Result<> ProcessMaker::MakeAll() {
+  outside_ = OutsideOf(image_.unit, image_.processes, request_.reaper_ns_pid);
   BATON_CHECKED(CheckOutside());
-  const std::vector<TreeNode> nodes = Nodes(image_, outside_.reaper);
+  const std::vector<TreeNode> nodes = TreeNodesOf(image_.processes, outside_.reaper);
   BATON_TRY(const TreePlan plan, PlanTree(nodes, outside_, used_));
   for (const TemporaryProcess& temporary : plan.temporaries) {
     if (temporary.any_number) any_number_.insert(temporary.pid);
@@ -161,7 +149,14 @@ Result<> ProcessMaker::Make() {
 Result<> ProcessMaker::CarryOut(const TreeStep& step) {
   switch (step.kind) {
     case TreeStep::Kind::kFork:
-      return Fork(step);
+    case TreeStep::Kind::kThread:
+      return Make(step);
+    case TreeStep::Kind::kUnshare:
+      BATON_CHECKED(FailPoint("restore.unshare"));
+      BATON_CHECKED(CallsOf(step.pid).Do("unshare", SYS_unshare, CloneFlags(step.shares)));
+      return {};
+    case TreeStep::Kind::kEndThread:
+      return EndThread(step);
     case TreeStep::Kind::kSetSid:
       BATON_CHECKED(FailPoint("restore.setsid"));
       BATON_CHECKED(CallsOf(step.pid).Do("setsid", SYS_setsid));
@@ -197,39 +192,30 @@ Result<> ProcessMaker::GiveTerminal(pid_t leader) {
   return {};
 }
 
-Result<> ProcessMaker::Fork(const TreeStep& step) {
+Result<> ProcessMaker::Make(const TreeStep& step) {
   const bool any_number = any_number_.contains(step.pid);
   pid_t number = step.pid;
   for (int attempt = 1;; ++attempt) {
-    auto child = MakeChild(step, number);
-    if (child) {
-      made_[step.pid] = std::move(*child);
+    auto task = MakeTask(step, number);
+    if (task) {
+      (step.kind == TreeStep::Kind::kThread ? threads_ : made_)[step.pid] = std::move(*task);
       return {};
     }
-    const bool again = any_number && child.error().code() == ErrorCode::kConflict && attempt < kTries;
-    if (!again) return child.Fail("process {}", step.pid);
+    const bool again = any_number && task.error().code() == ErrorCode::kConflict && attempt < kTries;
+    if (!again) return task.Fail("{} {}", step.kind == TreeStep::Kind::kThread ? "thread" : "process", step.pid);
     do {
       --number;
     } while (std::ranges::binary_search(used_, number));
   }
 }
 
-Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeChild(const TreeStep& step, pid_t number) {
-  BATON_TRY(const uint64_t shared, SharedWithParent(step));
-  return step.other == outside_.reaper ? MakeRoot(number) : BlankTask::Fork(*made_.at(step.other), number, shared);
-}
-
-// What is shared is shared from birth on, so the parent itself must give birth.
-Result<uint64_t> ProcessMaker::SharedWithParent(const TreeStep& step) const {
-  const pb::ProcessRecord* process = RecordOf(step.pid);
-  if (process == nullptr) return 0;  // a temporary one
-  const uint64_t shared =
-      (process->shares_files() ? CLONE_FILES : 0U) | (process->shares_directories() ? CLONE_FS : 0U);
-  if (shared != 0 && step.other != process->ppid()) {
-    return MakeError(ErrorCode::kNotSupported,
-                     "process {} shares descriptors or directory with a parent that cannot have made it", step.pid);
-  }
-  return shared;
+// What is shared is shared from birth on, so the right task must give birth (tree/sharing.h).
+Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeTask(const TreeStep& step, pid_t number) {
+  if (step.by == 0 && step.other == outside_.reaper) return MakeRoot(number);
+  BlankTask& maker = Task(step.by == 0 ? step.other : step.by);
+  const uint64_t shared = CloneFlags(step.shares);
+  if (step.kind == TreeStep::Kind::kThread) return BlankTask::Clone(maker, number, shared & (CLONE_FILES | CLONE_FS));
+  return BlankTask::Fork(maker, number, {shared | (step.as_brother ? CLONE_PARENT : 0U), step.exit_signal});
 }
 
 Result<std::unique_ptr<BlankTask>> ProcessMaker::MakeRoot(pid_t number) {
@@ -268,12 +254,19 @@ Result<> ProcessMaker::End(const TreeStep& step) {
   return {};
 }
 
+Result<> ProcessMaker::EndThread(const TreeStep& step) {
+  BATON_CHECKED(FailPoint("restore.end_thread"));
+  BATON_CHECKED(threads_.at(step.pid)->ExitThread());
+  threads_.erase(step.pid);
+  return {};
+}
+
 }  // namespace
 
 Result<> MakeProcesses(const UnitImage& image, const BootArea& boot, const RestoreRequest& request,
-                       BlankProcesses& made, std::vector<SessionTerminal>& terminals) {
+                       BlankProcesses& made, BlankThreads& threads, std::vector<SessionTerminal>& terminals) {
   BATON_CHECKED(FailPoint("restore.processes"));
-  return ProcessMaker(image, boot, request, made, terminals).Make();
+  return ProcessMaker(image, boot, request, made, threads, terminals).MakeAll();
 }
 
 }  // namespace baton

@@ -28,8 +28,11 @@ struct SessionTerminal {
 // core dump. On failure the caller kills and reaps what is in `made`.
 // Errors: kCorrupt and kNotSupported as tree/plan.h; kConflict if a number is taken; kNotSupported if the session or
 // group is one outside the unit and the request does not allow the restoring shell's.
+// `threads`: those with descriptors or directories that are not their process', by number. They must be reaped before
+// their process is.
 using BlankProcesses = std::map<pid_t, std::unique_ptr<BlankTask>>;
+using BlankThreads = std::map<pid_t, std::unique_ptr<BlankTask>>;
 Result<> MakeProcesses(const UnitImage& image, const BootArea& boot, const RestoreRequest& request,
-                       BlankProcesses& made, std::vector<SessionTerminal>& terminals);
+                       BlankProcesses& made, BlankThreads& threads, std::vector<SessionTerminal>& terminals);
 
 }  // namespace baton

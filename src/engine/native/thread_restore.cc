@@ -106,10 +106,9 @@ Result<> RestoreInsideThread(BlankTask& thread, const pb::ThreadRecord& record) 
   return RestoreScheduling(calls, record);
 }
 
-namespace {
-
-Result<> RestoreActions(RemoteSyscalls& calls, const pb::ProcessRecord& record) {
+Result<> RestoreActions(BlankTask& leader, const pb::ProcessRecord& record) {
   BATON_CHECKED(FailPoint("restore.actions"));
+  RemoteSyscalls& calls = leader.calls();
   calls.ResetArguments();
   // The record leaves out what is as in a new process; what the stub inherited from us need not be.
   std::map<int, std::array<uint64_t, 4>> actions;
@@ -132,7 +131,10 @@ Result<> RestoreActions(RemoteSyscalls& calls, const pb::ProcessRecord& record) 
   return {};
 }
 
-Result<> RestoreDirectories(RemoteSyscalls& calls, const pb::ProcessRecord& record) {
+namespace {
+
+template <typename Record>
+Result<> EnterDirectories(RemoteSyscalls& calls, const Record& record) {
   BATON_CHECKED(FailPoint("restore.directories"));
   calls.ResetArguments();
   if (record.removed_cwd() == 0) {
@@ -258,6 +260,13 @@ void RestoreCoredumpFilter(pid_t host_pid, const pb::ProcessRecord& record) {
 
 }  // namespace
 
+Result<> RestoreDirectories(BlankTask& task, const pb::ProcessRecord& record) {
+  return EnterDirectories(task.calls(), record);
+}
+Result<> RestoreDirectories(BlankTask& task, const pb::ApartThreadRecord& record) {
+  return EnterDirectories(task.calls(), record);
+}
+
 // Only the task itself may set it; threads made later have it too.
 Result<> RestoreLoginUid(BlankTask& leader, const pb::ProcessRecord& record) {
   const auto now = ReadProcessFile(leader.host_pid(), "loginuid");
@@ -276,8 +285,6 @@ Result<> RestoreLoginUid(BlankTask& leader, const pb::ProcessRecord& record) {
 
 Result<> RestoreInsideProcess(BlankTask& leader, const pb::ProcessRecord& record) {
   RemoteSyscalls& calls = leader.calls();
-  BATON_CHECKED(RestoreActions(calls, record));
-  BATON_CHECKED(RestoreDirectories(calls, record));
   RestoreOomScore(leader.host_pid(), record);
   RestoreCoredumpFilter(leader.host_pid(), record);
   BATON_CHECKED(RestoreLimits(calls, record));

@@ -1,12 +1,12 @@
 #include "engine/native/unit_capture.h"
 
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 
 #include "base/fault.h"
 #include "base/file.h"
@@ -21,12 +21,22 @@
 #include "engine/native/seccomp.h"
 #include "engine/native/shared_tables.h"
 #include "engine/native/thread_capture.h"
+#include "engine/native/tree_nodes.h"
 #include "engine/native/vfork_wait.h"
 #include "proc/namespace_visit.h"
 #include "proc/process_files.h"
+#include "tree/plan.h"
 
 namespace baton {
 namespace {
+
+// The lowest that can say it: an older Baton must not take what is shared for a process' own.
+uint32_t ProcessVersionOf(const pb::ProcessRecord& process) {
+  const bool shares = process.memory_table() != 0 || process.actions_table() != 0 || process.files_table() != 0 ||
+                      process.directories_table() != 0 || process.apart_threads_size() != 0 ||
+                      process.has_exit_signal();
+  return shares ? kProcessVersion : 1;
+}
 
 constexpr std::chrono::milliseconds kVforkPatience{500};  // nobody stands meanwhile
 
@@ -72,9 +82,16 @@ Result<> NativeCapture::Prepare() {
   auto status = ReadStatus(request_.pid);
   if (!status) return status.Fail("process {}", request_.pid);
   BATON_TRY(const std::vector<pid_t> pids, ListProcesses());
+  if (request_.scope == CaptureRequest::Scope::kTree) BATON_CHECKED(CheckNotSharedOutside(pids));
   std::vector<pid_t> tids;
+  std::multimap<uint64_t, pid_t> by_size;  // those that share memory are of one size
   for (const pid_t pid : pids) {
-    tids.push_back(LivingTask(pid));
+    const pid_t tid = LivingTask(pid);
+    const auto stat = ReadStat(tid);
+    const auto [begin, end] = by_size.equal_range(stat ? stat->vsize : 0);
+    if (std::any_of(begin, end, [tid](const auto& other) { return Share(other.second, tid, KCMP_VM); })) continue;
+    by_size.emplace(stat ? stat->vsize : 0, tid);
+    tids.push_back(tid);
     if (auto read = flags_[pid].Read(tids.back()); !read) flags_.erase(pid);
   }
   return pages_.Prepare(tids);
@@ -137,7 +154,13 @@ Result<> NativeCapture::CheckAll() {
     const pid_t ns_pid = status.ns_tgid.empty() ? process.pid : status.ns_tgid.back();
     processes.push_back({process.pid, process.living_tid(), ns_pid, process.zombie});
   }
-  BATON_CHECKED(CheckSharedTables(frozen_->processes()));
+  BATON_TRY(shared_, FindSharedTables(frozen_->processes()));
+  for (const auto& [process, threads] : shared_.threads) {
+    for (const auto& [tid, tables] : threads) {
+      BATON_TRY(const ProcStatus status, ReadStatus(tid));
+      processes.push_back({tid, tid, status.ns_pid.empty() ? tid : status.ns_pid.back(), false, true});
+    }
+  }
   return WithIdsOf(root, [&]() -> Result<> {
     BATON_CHECKED(open_files_.Gather(processes, request_.externals));
     BATON_CHECKED(AddRemovedFiles());
@@ -150,25 +173,77 @@ Result<> NativeCapture::CheckAll() {
 Result<> NativeCapture::AddRemovedFiles() {
   for (const FrozenProcess& process : frozen_->processes()) {
     if (process.zombie) continue;
-    for (auto& [name, flags, ids] :
-         {std::tuple{"cwd", O_PATH | O_DIRECTORY, &removed_cwds_}, std::tuple{"exe", O_RDONLY, &removed_exes_}}) {
-      const std::string path = fmt::format("/proc/{}/{}", process.living_tid(), name);
-      struct stat status{};
-      if (stat(path.c_str(), &status) != 0 || status.st_nlink > 0) continue;
-      BATON_TRY(UniqueFd fd, OpenProcessFile(process.living_tid(), name, flags));
-      BATON_TRY((*ids)[process.pid], open_files_.Add(std::move(fd), process.living_tid()));
+    const pid_t first = process.living_tid();
+    BATON_CHECKED(AddRemovedFile(first, "cwd", O_PATH | O_DIRECTORY, removed_cwds_));
+    if (IsFirstWithMemory(process)) BATON_CHECKED(AddRemovedFile(first, "exe", O_RDONLY, removed_exes_));
+  }
+  for (const auto& [process, threads] : shared_.threads) {
+    for (const auto& [tid, tables] : threads) {
+      BATON_CHECKED(AddRemovedFile(tid, "cwd", O_PATH | O_DIRECTORY, removed_cwds_));
     }
   }
   return {};
 }
 
+Result<> NativeCapture::AddRemovedFile(pid_t tid, const char* name, int flags, std::map<pid_t, uint32_t>& ids) {
+  const std::string path = fmt::format("/proc/{}/{}", tid, name);
+  struct stat status{};
+  if (stat(path.c_str(), &status) != 0 || status.st_nlink > 0) return {};
+  BATON_TRY(UniqueFd fd, OpenProcessFile(tid, name, flags));
+  BATON_TRY(ids[tid], open_files_.Add(std::move(fd), tid));
+  return {};
+}
+
+// Its record has the mappings and pages for all that share them.
+bool NativeCapture::IsFirstWithMemory(const FrozenProcess& process) const {
+  const auto memory_of = [this](const FrozenProcess& any) {
+    return any.zombie ? 0 : shared_.processes.at(any.living_tid())[kMemory];
+  };
+  const int memory = memory_of(process);
+  if (memory == 0) return true;
+  const auto first = std::ranges::find(frozen_->processes(), memory, memory_of);
+  return first->pid == process.pid;
+}
+
+Result<> NativeCapture::CaptureTables(const FrozenProcess& process, pb::ProcessRecord& record) {
+  const pid_t first = process.living_tid();
+  const Tables& tables = shared_.processes.at(first);
+  record.set_memory_table(static_cast<uint32_t>(tables[kMemory]));
+  record.set_actions_table(static_cast<uint32_t>(tables[kActions]));
+  record.set_files_table(static_cast<uint32_t>(tables[kFiles]));
+  record.set_directories_table(static_cast<uint32_t>(tables[kDirectories]));
+  const auto apart = shared_.threads.find(first);
+  if (apart == shared_.threads.end()) return {};
+  for (const auto& [tid, own] : apart->second) {
+    BATON_TRY(pb::ApartThreadRecord thread, CaptureApartThread(process.pid, tid, own));
+    const std::vector<pb::DescriptorRecord> descriptors = open_files_.DescriptorsOf(thread.tid());
+    thread.mutable_descriptors()->Add(descriptors.begin(), descriptors.end());
+    if (const auto gone = removed_cwds_.find(tid); gone != removed_cwds_.end()) thread.set_removed_cwd(gone->second);
+    *record.add_apart_threads() = std::move(thread);
+  }
+  return {};
+}
+
+// What a restore would find out too late.
+Result<> NativeCapture::CheckCanBeMade() const {
+  if (shared_.empty()) return {};
+  const TreeOutside outside = OutsideOf(unit_, processes_, 0);
+  auto plan = PlanTree(TreeNodesOf(processes_, outside.reaper), outside);
+  if (!plan && plan.error().code() == ErrorCode::kNotSupported) return plan.Fail();
+  return {};
+}
+
 Result<> NativeCapture::CaptureOutside() {
   for (const FrozenProcess& process : frozen_->processes()) {
-    BATON_TRY(pb::ProcessRecord record, CaptureProcess(process, flags_[process.pid]));
-    if (const auto gone = removed_cwds_.find(process.pid); gone != removed_cwds_.end()) {
+    BATON_TRY(pb::ProcessRecord record, CaptureProcess(process));
+    if (!process.zombie) BATON_CHECKED(CaptureTables(process, record));
+    if (!process.zombie && IsFirstWithMemory(process)) {
+      BATON_CHECKED(CaptureMappings(process, flags_[process.pid], record));
+    }
+    if (const auto gone = removed_cwds_.find(process.living_tid()); gone != removed_cwds_.end()) {
       record.set_removed_cwd(gone->second);
     }
-    if (const auto gone = removed_exes_.find(process.pid); gone != removed_exes_.end()) {
+    if (const auto gone = removed_exes_.find(process.living_tid()); gone != removed_exes_.end()) {
       record.set_removed_exe(gone->second);
     }
     for (const pb::DescriptorRecord& descriptor : open_files_.DescriptorsOf(record.pid())) {
@@ -181,18 +256,14 @@ Result<> NativeCapture::CaptureOutside() {
   for (const pb::ProcessRecord& record : processes_) inside.insert(record.pid());
   for (pb::ProcessRecord& record : processes_) {
     record.set_child_of_outside(!inside.contains(record.ppid()));
-    if (!record.child_of_outside() || !(record.shares_files() || record.shares_directories())) continue;
-    return MakeError(ErrorCode::kNotSupported,
-                     "process {} shares its descriptors or working directory with its parent, which is not part of "
-                     "what is saved: save from that one on",
-                     record.pid());
   }
   BATON_CHECKED(DescribeMachine(frozen_->processes().front().living_tid(), unit_));
   BATON_CHECKED(CaptureIpcLimits(frozen_->processes().front().living_tid(), unit_));
   unit_.set_root_pid(static_cast<uint32_t>(processes_.front().pid()));
   unit_.set_capsule(request_.scope == CaptureRequest::Scope::kCapsule);
   unit_.set_outside_parent(static_cast<uint32_t>(processes_.front().ppid()));
-  return CheckRelations();
+  BATON_CHECKED(CheckRelations());
+  return CheckCanBeMade();
 }
 
 // Those that nobody has open.
@@ -259,6 +330,11 @@ Result<> NativeCapture::CheckOtherRoots(const std::set<pid_t>& inside) {
 }
 
 Result<> NativeCapture::CaptureInside() {
+  // All of them before any memory is copied: what is left of a time-out may be put on a thread's stack.
+  for (size_t i = 0; i < processes_.size(); ++i) {
+    const FrozenProcess& process = frozen_->processes()[i];
+    if (!process.zombie) BATON_CHECKED(CaptureThreads(process, processes_[i]));
+  }
   bool first = true;
   for (size_t i = 0; i < processes_.size(); ++i) {
     FrozenProcess& process = frozen_->processes()[i];
@@ -269,20 +345,24 @@ Result<> NativeCapture::CaptureInside() {
   return {};
 }
 
+Result<> NativeCapture::CaptureThreads(const FrozenProcess& process, pb::ProcessRecord& record) {
+  if (process.leader_exited) {
+    BATON_TRY(*record.add_threads(), DescribeExitedLeader(process.pid));
+  }
+  for (const FrozenTask& task : process.tasks) {
+    BATON_TRY(*record.add_threads(), CaptureThread(process, task, call_memory_));
+  }
+  return {};
+}
+
 Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::ProcessRecord& record, bool first) {
   const pid_t tid = process.living_tid();
   BATON_TRY(const RemoteMemory memory, RemoteMemory::Open(tid));
   BATON_TRY(const std::vector<MapsEntry> maps, ReadMaps(tid));
   BATON_TRY(const InjectionPlace place, InjectionPlace::Find(memory, maps));
   BATON_TRY(const ProcStatus leader, ReadStatus(tid));
-  if (process.leader_exited) {
-    BATON_TRY(*record.add_threads(), DescribeExitedLeader(process.pid));
-  }
-  const int first_living = record.threads_size();
-  // All of them before the memory is copied: what is left of a time-out may be put on a thread's stack.
-  for (const FrozenTask& task : process.tasks) {
-    BATON_TRY(*record.add_threads(), CaptureThread(process, task, call_memory_));
-  }
+  const bool has_memory = IsFirstWithMemory(process);
+  const int first_living = process.leader_exited ? 1 : 0;
   for (size_t i = 0; i < process.tasks.size(); ++i) {
     const FrozenTask& task = process.tasks[i];
     pb::ThreadRecord& thread = *record.mutable_threads(first_living + static_cast<int>(i));
@@ -296,9 +376,11 @@ Result<> NativeCapture::CaptureProcessInside(FrozenProcess& process, pb::Process
     if (i == 0) {
       if (first) BATON_CHECKED(CaptureClocks(visit->calls(), unit_));
       BATON_CHECKED(CaptureInsideLeader(*visit, tid, record));
-      MakeShadow(*visit, borrowed.marker, tid, leader);
-      BATON_CHECKED(pages_.CopyProcess(memory, visit->calls(), record));
-      BATON_CHECKED(CaptureLocksOfFuture(visit->calls(), tid, leader, record));
+      if (has_memory) {
+        MakeShadow(*visit, borrowed.marker, tid, leader);
+        BATON_CHECKED(pages_.CopyProcess(memory, visit->calls(), record));
+        BATON_CHECKED(CaptureLocksOfFuture(visit->calls(), tid, leader, record));
+      }
     } else {
       CaptureOwnCredentials(status, record, thread);
     }
@@ -394,7 +476,8 @@ Result<> NativeCapture::Write(ImageWriter& writer) {
   BATON_CHECKED(FailPoint("capture.write"));
   BATON_CHECKED(writer.AddRecord({std::string(kUnitRecord), 1, unit_.SerializeAsString()}));
   for (const pb::ProcessRecord& process : processes_) {
-    BATON_CHECKED(writer.AddRecord({std::string(kProcessRecord), 1, process.SerializeAsString()}));
+    BATON_CHECKED(
+        writer.AddRecord({std::string(kProcessRecord), ProcessVersionOf(process), process.SerializeAsString()}));
   }
   for (const pb::OpenFileRecord& file : file_records_) {
     BATON_CHECKED(writer.AddRecord({std::string(kOpenFileRecord), 1, file.SerializeAsString()}));

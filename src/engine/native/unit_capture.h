@@ -14,6 +14,7 @@
 #include "engine/native/native.pb.h"
 #include "engine/native/open_files.h"
 #include "engine/native/page_capture.h"
+#include "engine/native/shared_tables.h"
 #include "engine/native/sysv_capture.h"
 #include "task/borrowed_task.h"
 
@@ -48,6 +49,11 @@ class NativeCapture : public UnitCapture {
   void MakeShadow(BorrowedTask& leader, const Marker& marker, pid_t pid, const ProcStatus& status);
   Result<> CaptureInsideLeader(BorrowedTask& leader, pid_t pid, pb::ProcessRecord& record);
   Result<> AddRemovedFiles();
+  Result<> AddRemovedFile(pid_t tid, const char* name, int flags, std::map<pid_t, uint32_t>& ids);
+  Result<> CaptureTables(const FrozenProcess& process, pb::ProcessRecord& record);
+  bool IsFirstWithMemory(const FrozenProcess& process) const;
+  Result<> CheckCanBeMade() const;
+  Result<> CaptureThreads(const FrozenProcess& process, pb::ProcessRecord& record);
   Result<> AddMessageQueues();
   Result<> FindSysv();
   Result<> CheckRelations();
@@ -58,9 +64,10 @@ class NativeCapture : public UnitCapture {
 
   CaptureRequest request_;
   CallMemory& call_memory_;
-  std::map<pid_t, uint32_t> removed_cwds_;  // host pid -> open file
+  std::map<pid_t, uint32_t> removed_cwds_;  // host tid -> open file
   std::map<pid_t, uint32_t> removed_exes_;
   std::optional<FrozenUnit> frozen_;
+  SharedTables shared_;
   std::map<pid_t, MappingFlags> flags_;  // by host pid
   std::optional<pid_t> of_other_user_;   // a process that is not ours
   OpenFiles open_files_;

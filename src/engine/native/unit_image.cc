@@ -19,10 +19,10 @@ constexpr uint64_t kLowestAddress = 0x10000;  // vm.mmap_min_addr
 constexpr uint32_t kVersion = 1;
 
 template <typename Message>
-Result<Message> Parse(const Record& record) {
-  if (record.version != kVersion) {
+Result<Message> Parse(const Record& record, uint32_t newest = kVersion) {
+  if (record.version < kVersion || record.version > newest) {
     return MakeError(ErrorCode::kNotSupported, "record {} has version {}; this Baton knows {}", record.kind,
-                     record.version, kVersion);
+                     record.version, newest);
   }
   Message message;
   if (!message.ParseFromString(record.payload))
@@ -44,6 +44,43 @@ Result<> CheckMappings(const pb::ProcessRecord& process, const pb::SysvRecord& s
     if (mapping.backing() == pb::MappingRecord::AIO) BATON_CHECKED(CheckAio(mapping));
     if (mapping.backing() != pb::MappingRecord::SYSV) continue;
     if (auto attached = CheckAttached(sysv, mapping); !attached) return attached.Fail("process {}", process.pid());
+  }
+  return {};
+}
+
+// Version 1 said only what a process shares with its parent; parents come first.
+void NumberOldTables(UnitImage& image) {
+  std::map<pid_t, pb::ProcessRecord*> by_pid;
+  for (pb::ProcessRecord& process : image.processes) by_pid[process.pid()] = &process;
+  for (pb::ProcessRecord& process : image.processes) {
+    const auto found = by_pid.find(process.ppid());
+    if (found == by_pid.end() || found->second == &process) continue;
+    pb::ProcessRecord& parent = *found->second;
+    if (process.shares_files()) {
+      if (parent.files_table() == 0) parent.set_files_table(static_cast<uint32_t>(parent.pid()));
+      process.set_files_table(parent.files_table());
+    }
+    if (process.shares_directories()) {
+      if (parent.directories_table() == 0) parent.set_directories_table(static_cast<uint32_t>(parent.pid()));
+      process.set_directories_table(parent.directories_table());
+    }
+  }
+}
+
+// Who shares signal actions shares memory (clone(2)); a thread that stands apart is one of the process'.
+Result<> CheckTables(const UnitImage& image) {
+  std::map<uint32_t, uint32_t> memory_of_actions;
+  for (const pb::ProcessRecord& process : image.processes) {
+    if (process.actions_table() != 0) {
+      const auto known = memory_of_actions.emplace(process.actions_table(), process.memory_table()).first;
+      if (process.memory_table() == 0 || known->second != process.memory_table())
+        return MakeError(ErrorCode::kCorrupt, "process {} shares signal actions and not its memory", process.pid());
+    }
+    for (const pb::ApartThreadRecord& thread : process.apart_threads()) {
+      const auto found = std::ranges::find(process.threads(), thread.tid(), &pb::ThreadRecord::tid);
+      if (found != process.threads().end() && thread.tid() != process.pid()) continue;
+      return MakeError(ErrorCode::kCorrupt, "process {} has no thread {}", process.pid(), thread.tid());
+    }
   }
   return {};
 }
@@ -70,6 +107,17 @@ Result<> CheckThreads(const pb::ProcessRecord& process) {
   return {};
 }
 
+template <typename Task>
+Result<> CheckFilesOf(pid_t number, const Task& task, const std::set<uint32_t>& files) {
+  const uint32_t cwd = task.removed_cwd();
+  if (cwd != 0 && !files.contains(cwd)) return MakeError(ErrorCode::kCorrupt, "task {}: file {}", number, cwd);
+  for (const pb::DescriptorRecord& descriptor : task.descriptors()) {
+    if (descriptor.fd() >= 0 && files.contains(descriptor.open_file())) continue;
+    return MakeError(ErrorCode::kCorrupt, "task {}: descriptor {}", number, descriptor.fd());
+  }
+  return {};
+}
+
 Result<> CheckProcess(const pb::ProcessRecord& process, const pb::SysvRecord& sysv, const std::set<uint32_t>& files) {
   if (process.pid() <= 0) return MakeError(ErrorCode::kCorrupt, "process number {}", process.pid());
   if (process.zombie()) return {};
@@ -79,14 +127,13 @@ Result<> CheckProcess(const pb::ProcessRecord& process, const pb::SysvRecord& sy
     if (info.size() != sizeof(siginfo_t))
       return MakeError(ErrorCode::kCorrupt, "process {}: pending signal", process.pid());
   }
-  for (const uint32_t id : {process.removed_cwd(), process.removed_exe()}) {
-    if (id != 0 && !files.contains(id)) return MakeError(ErrorCode::kCorrupt, "process {}: file {}", process.pid(), id);
+  BATON_CHECKED(CheckFilesOf(process.pid(), process, files));
+  for (const pb::ApartThreadRecord& thread : process.apart_threads()) {
+    BATON_CHECKED(CheckFilesOf(thread.tid(), thread, files));
   }
-  for (const pb::DescriptorRecord& descriptor : process.descriptors()) {
-    if (descriptor.fd() >= 0 && files.contains(descriptor.open_file())) continue;
-    return MakeError(ErrorCode::kCorrupt, "process {}: descriptor {}", process.pid(), descriptor.fd());
-  }
-  return {};
+  const uint32_t exe = process.removed_exe();
+  if (exe == 0 || files.contains(exe)) return {};
+  return MakeError(ErrorCode::kCorrupt, "process {}: file {}", process.pid(), exe);
 }
 
 Result<> CheckFiles(const UnitImage& image, std::set<uint32_t>& ids) {
@@ -120,6 +167,7 @@ Result<> CheckAll(const UnitImage& image) {
       if (!numbers.insert(number).second) return MakeError(ErrorCode::kCorrupt, "number {} is there twice", number);
     }
   }
+  BATON_CHECKED(CheckTables(image));
   const auto root = static_cast<pid_t>(image.unit.root_pid());
   if (!numbers.contains(root)) return MakeError(ErrorCode::kCorrupt, "the unit's first process {} is missing", root);
   return {};
@@ -135,7 +183,7 @@ Result<UnitImage> LoadUnitImage(const ImageReader& reader) {
       BATON_TRY(image.unit, Parse<pb::UnitRecord>(record));
       has_unit = true;
     } else if (record.kind == kProcessRecord) {
-      BATON_TRY(pb::ProcessRecord process, Parse<pb::ProcessRecord>(record));
+      BATON_TRY(pb::ProcessRecord process, Parse<pb::ProcessRecord>(record, kProcessVersion));
       image.processes.push_back(std::move(process));
     } else if (record.kind == kOpenFileRecord) {
       BATON_TRY(pb::OpenFileRecord file, Parse<pb::OpenFileRecord>(record));
@@ -148,6 +196,7 @@ Result<UnitImage> LoadUnitImage(const ImageReader& reader) {
       return MakeError(ErrorCode::kNotSupported, "this Baton knows no record {}", record.kind);
     }
   }
+  NumberOldTables(image);
   if (!has_unit) return MakeError(ErrorCode::kCorrupt, "the image has no unit record");
   BATON_CHECKED(CheckAll(image));
   return image;

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -11,7 +12,6 @@
 #include "base/log.h"
 #include "engine/native/control_groups.h"
 #include "engine/native/credentials.h"
-#include "engine/native/descriptor_restore.h"
 #include "engine/native/interrupted_call.h"
 #include "engine/native/ipc_limits.h"
 #include "engine/native/job_control.h"
@@ -29,13 +29,15 @@ Result<> NativeRestore::Load() {
   BATON_TRY(image_, LoadUnitImage(*request_.image));
   BATON_CHECKED(CheckMachine(image_.unit));
   BATON_TRY(boot_, ChooseBootArea(image_));
+  owners_ = TableOwners(image_.processes);
+  files_ = FilesOfTasks(image_.processes, owners_);
   return {};
 }
 
 Result<> NativeRestore::Rebuild() {
   BATON_CHECKED(FailPoint("restore.begin"));
   std::vector<SessionTerminal> terminals;
-  BATON_CHECKED(MakeProcesses(image_, boot_, request_, blanks_, terminals));
+  BATON_CHECKED(MakeProcesses(image_, boot_, request_, blanks_, apart_, terminals));
   for (const pb::ProcessRecord& record : image_.processes) {
     if (record.zombie()) continue;
     // Before threads and memory, which are charged to it. A capsule belongs where it was started.
@@ -85,6 +87,7 @@ Result<> NativeRestore::RebuildMemory(Member& member) {
   const pb::ProcessRecord& record = *member.record;
   leader.calls().ResetArguments();
   BATON_CHECKED(leader.calls().Do("close", SYS_close_range, 0, ~0U, 0));
+  if (!owners_.OwnsMemory(record)) return {};
   BATON_CHECKED(RestoreMemory(leader, record, *request_.image, holder_->sources()));
   return record.removed_exe() == 0 ? RestoreLayout(leader, record) : Result<>{};
 }
@@ -92,18 +95,46 @@ Result<> NativeRestore::RebuildMemory(Member& member) {
 Result<> NativeRestore::RebuildProcess(Member& member) {
   BlankTask& leader = *member.threads.front();
   const pb::ProcessRecord& record = *member.record;
-  BATON_CHECKED(RestoreDescriptors(leader, record, *holder_));
+  BATON_CHECKED(RebuildTables(member));
   for (size_t i = 0; i < member.threads.size(); ++i) {
     BATON_CHECKED(RestoreInsideThread(*member.threads[i], record.threads(static_cast<int>(i))));
   }
   return RestoreInsideProcess(leader, record);
 }
 
+Result<> NativeRestore::RebuildTables(Member& member) {
+  BlankTask& leader = *member.threads.front();
+  const pb::ProcessRecord& record = *member.record;
+  BATON_CHECKED(RestoreDescriptors(leader, files_.at(record.pid()), *holder_));
+  if (owners_.OwnsActions(record)) BATON_CHECKED(RestoreActions(leader, record));
+  if (owners_.OwnsDirectories(record.directories_table(), record.pid()))
+    BATON_CHECKED(RestoreDirectories(leader, record));
+  for (const pb::ApartThreadRecord& thread : record.apart_threads()) BATON_CHECKED(RebuildApartThread(member, thread));
+  return {};
+}
+
+// Its descriptors are still those that its process had when it was made.
+Result<> NativeRestore::RebuildApartThread(Member& member, const pb::ApartThreadRecord& record) {
+  const auto thread = std::ranges::find(member.threads, record.tid(), &BlankTask::ns_tid);
+  BlankTask& task = **thread;
+  if (owners_.OwnsFiles(record.files_table(), record.tid())) {
+    BATON_CHECKED(task.calls().Do("close", SYS_close_range, 0, ~0U, 0));
+  }
+  BATON_CHECKED(RestoreDescriptors(task, files_.at(record.tid()), *holder_));
+  if (!owners_.OwnsDirectories(record.directories_table(), record.tid())) return {};
+  return RestoreDirectories(task, record);
+}
+
 // Before the open files: those of /proc may speak of a thread.
 Result<> NativeRestore::MakeThreads(const pb::ProcessRecord& record) {
   BATON_CHECKED(RestoreLoginUid(*blanks_.at(record.pid()), record));
   for (int i = 1; i < record.threads_size(); ++i) {
-    auto thread = BlankTask::Clone(*blanks_.at(record.pid()), record.threads(i).tid());
+    const pid_t tid = record.threads(i).tid();
+    if (auto apart = apart_.extract(tid)) {
+      members_[record.pid()].threads.push_back(std::move(apart.mapped()));
+      continue;
+    }
+    auto thread = BlankTask::Clone(*blanks_.at(record.pid()), tid);
     if (!thread) return thread.Fail("process {}", record.pid());
     members_[record.pid()].threads.push_back(std::move(*thread));
   }
@@ -130,18 +161,32 @@ std::vector<FdUser> NativeRestore::UsersOf(uint32_t open_file) const {
       if (descriptor.open_file() != open_file) continue;
       users.push_back({process.pid(), descriptor.fd(), descriptor.close_on_exec()});
     }
+    for (const pb::ApartThreadRecord& thread : process.apart_threads()) {
+      for (const pb::DescriptorRecord& descriptor : thread.descriptors()) {
+        if (descriptor.open_file() != open_file) continue;
+        users.push_back({thread.tid(), descriptor.fd(), descriptor.close_on_exec()});
+      }
+    }
   }
   return users;
 }
 
 Result<RemoteSyscalls*> NativeRestore::Process(pid_t ns_pid) {
-  const auto member = members_.find(ns_pid);
-  if (member == members_.end() || member->second.record->zombie()) {
-    return MakeError(ErrorCode::kCorrupt, "there is no process {}", ns_pid);
+  BlankTask* const task = Task(ns_pid);
+  if (task == nullptr) return MakeError(ErrorCode::kCorrupt, "there is no process {}", ns_pid);
+  task->calls().ResetArguments();
+  return &task->calls();
+}
+
+// A process that lives, or a thread that stands apart.
+BlankTask* NativeRestore::Task(pid_t number) {
+  if (!files_.contains(number)) return nullptr;
+  if (const auto member = members_.find(number); member != members_.end()) return member->second.threads.front().get();
+  for (const auto& [pid, member] : members_) {
+    const auto thread = std::ranges::find(member.threads, number, &BlankTask::ns_tid);
+    if (thread != member.threads.end()) return thread->get();
   }
-  RemoteSyscalls& calls = member->second.threads.front()->calls();
-  calls.ResetArguments();
-  return &calls;
+  return nullptr;
 }
 
 RemoteSyscalls& NativeRestore::holder() {
@@ -163,7 +208,7 @@ Result<> NativeRestore::FinishProcess(Member& member) {
   const pb::ProcessRecord& record = *member.record;
   BlankTask& leader = *member.threads.front();
   // Not before: the holder had it open for writing.
-  if (record.removed_exe() != 0) BATON_CHECKED(RestoreLayoutWith(leader, record, DescriptorOfRemovedExe(record)));
+  if (record.removed_exe() != 0) BATON_CHECKED(RestoreLayoutWith(leader, record, files_.at(record.pid()).free_number));
   for (const pb::ProcessRecord& child : image_.processes) {
     if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(TakeStopAgain(leader.calls(), child));
   }
@@ -187,7 +232,8 @@ Result<> NativeRestore::FinishProcess(Member& member) {
     if (thread.has_interrupted()) BATON_CHECKED(TakeUpCall(*member.threads[i], thread, result));
     BATON_CHECKED(FinishThread(*member.threads[i], thread, result));
   }
-  BATON_CHECKED(RemoveBootArea(member));
+  // The first of those that share memory is finished last.
+  if (owners_.OwnsMemory(record)) BATON_CHECKED(RemoveBootArea(member));
   return record.stopped() ? StopAgain(member.threads, record) : Result<>{};
 }
 
@@ -247,13 +293,15 @@ void NativeRestore::KillAll() {
   for (const auto& [pid, member] : members_) {
     if (!member.threads.empty()) kill(member.threads.front()->host_pid(), SIGKILL);
   }
-  for (const auto& [pid, member] : members_) {
-    for (size_t i = member.threads.size(); i > 0; --i) {
-      while (true) {
-        const auto status = WaitFor(member.threads[i - 1]->host_tid());
-        if (!status || status->Gone()) break;
-      }
+  const auto reap = [](const BlankTask& task) {
+    while (true) {
+      const auto status = WaitFor(task.host_tid());
+      if (!status || status->Gone()) return;
     }
+  };
+  for (const auto& [tid, thread] : apart_) reap(*thread);
+  for (const auto& [pid, member] : members_) {
+    for (size_t i = member.threads.size(); i > 0; --i) reap(*member.threads[i - 1]);
   }
 }
 

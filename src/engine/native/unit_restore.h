@@ -8,9 +8,11 @@
 
 #include "engine/engine.h"
 #include "engine/native/call_memory.h"
+#include "engine/native/descriptor_restore.h"
 #include "engine/native/holder.h"
 #include "engine/native/process_maker.h"
 #include "engine/native/sysv_restore.h"
+#include "engine/native/table_owners.h"
 #include "engine/native/unit_image.h"
 
 namespace baton {
@@ -35,6 +37,9 @@ class NativeRestore : public UnitRestore, private ArmContext {
 
   Result<> RebuildMemory(Member& member);
   Result<> RebuildProcess(Member& member);
+  Result<> RebuildTables(Member& member);
+  Result<> RebuildApartThread(Member& member, const pb::ApartThreadRecord& record);
+  BlankTask* Task(pid_t number);
   Result<> MakeThreads(const pb::ProcessRecord& record);
   Result<> ArmAll();
   Result<> EndZombies();
@@ -50,7 +55,10 @@ class NativeRestore : public UnitRestore, private ArmContext {
   CallMemory& call_memory_;
   UnitImage image_;
   BootArea boot_;
+  TableOwners owners_;
+  std::map<pid_t, TaskFiles> files_;
   BlankProcesses blanks_;
+  BlankThreads apart_;                        // threads that are not yet their members'
   std::vector<std::function<void()>> undos_;  // once nothing is left of the unit
   std::unique_ptr<Holder> holder_;
   std::unique_ptr<SysvRestore> sysv_;  // uses the holder

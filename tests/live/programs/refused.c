@@ -1,8 +1,8 @@
 // live-modes: plain refuse refuse-user
 // What cannot be saved is found before anything is touched: the checkpoint fails, its error names the process and the
 // descriptor (the program says with expect() what must be in the text), and the program goes on unharmed.
-// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace thread_files
-// live-cases: brother_files brother_memory vfork_child
+// live-cases: io_uring perf_event userfaultfd traced by_child net_namespace
+// live-cases: memory_past_parent crossed_files files_outside vfork_child
 // live-cases: mq_notify fanotify_decides dispatch
 // As root only.
 // live-without: refuse-user.fanotify_decides
@@ -100,62 +100,90 @@ static void net_namespace(void) {
   until_go();
 }
 
-static void* leaves(void* unused) {
-  OK(unshare(CLONE_FILES));
-  expect(tid(), -1, "descriptor table");
-  wait_go();
-  return unused;
+enum { kStackBytes = 16384 };
+static char stacks[4][kStackBytes] __attribute__((aligned(16)));
+static pid_t clone_on(int number, int (*function)(void*), int flags) {
+  return OK(clone(function, stacks[number] + kStackBytes, flags, NULL));
 }
-static void thread_files(void) {
-  pthread_t other = thread(leaves, NULL);
-  while (access(live_path("expect"), F_OK) != 0) pause_ms(1);
-  until_go();
-  pthread_join(other, NULL);
+static volatile pid_t* made;  // seen by all
+static void begin(void) {
+  made = mmap(NULL, 4 * sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  CHECK(made != MAP_FAILED, "mmap");
+}
+static int waits(void* unused) {
+  for (;;) pause();
+  return unused != NULL;
+}
+static void kill_made(void) {
+  for (int i = 3; i >= 0; i--)
+    if (made[i] != 0) OK(kill(made[i], SIGKILL));
+  while (waitpid(-1, NULL, 0) > 0) {
+  }
 }
 
-// Two children share with each other what neither has from its parent.
-static int brother(void* unused) {
-  mark("brother");
-  while (!unused) pause();
-  return 1;
+// Memory that grandparent and grandchild share, while the one between has run another program. Who made it is not let
+// go on before that.
+static int makes_and_runs(void* unused) {
+  made[1] = clone_on(1, waits, CLONE_VM | SIGCHLD);
+  execl("/bin/sleep", "sleep", "60", NULL);
+  return unused == NULL;
 }
-static int makes_brother(void* flags) {
-  static char stack[65536] __attribute__((aligned(16)));
-  OK(clone(brother, stack + sizeof stack, (int)(intptr_t)flags | CLONE_PARENT | SIGCHLD, NULL));
-  return brother(NULL);
-}
-static void end_children(void) {
-  int pids[2] = {0};
-  FILE* file = fopen("/proc/thread-self/children", "r");
-  CHECK(file && fscanf(file, "%d %d", &pids[0], &pids[1]) == 2, "children %d %d", pids[0], pids[1]);
-  fclose(file);
-  for (int i = 0; i < 2; i++) OK(kill(pids[i], SIGKILL));
-  for (int i = 0; i < 2; i++) OK(waitpid(pids[i], NULL, 0));
-}
-static void brothers(int flags, const char* word) {
-  static char stack[65536] __attribute__((aligned(16)));
-  pid_t first = OK(clone(makes_brother, stack + sizeof stack, SIGCHLD, (void*)(intptr_t)flags));
-  await_mark("brother");
-  expect(first, -1, word);
+static void memory_past_parent(void) {
+  begin();
+  made[0] = clone_on(0, makes_and_runs, CLONE_VM | CLONE_VFORK | SIGCHLD);
+  expect(made[0], -1, "share their memory, but not it");
   until_go();
-  end_children();
+  kill_made();
 }
-static void brother_files(void) { brothers(CLONE_FILES, "descriptor table"); }
-static void brother_memory(void) { brothers(CLONE_VM, "address space"); }
+
+// Two tables that wander past one process: one from above to its first child, the other from its second child to its
+// brother.
+static int hands_on(void* unused) {
+  made[1] = clone_on(1, waits, CLONE_FILES | SIGCHLD);
+  OK(unshare(CLONE_FILES));
+  made[2] = clone_on(2, waits, CLONE_FILES | SIGCHLD);
+  made[3] = clone_on(3, waits, CLONE_FILES | CLONE_PARENT);
+  OK(unshare(CLONE_FILES));
+  live_publish("pids", "made");
+  return waits(unused);
+}
+static void crossed_files(void) {
+  begin();
+  made[0] = clone_on(0, hands_on, CLONE_FILES | SIGCHLD);
+  while (access(live_path("pids"), F_OK) != 0) pause_ms(1);
+  expect(made[0], -1, "two different descriptors");
+  until_go();
+  kill_made();
+}
+
+// What this process shares with an orphan of its own, which is not below it any more.
+static int has_orphan(void* unused) {
+  made[0] = clone_on(1, waits, CLONE_FILES | SIGCHLD);
+  return unused != NULL;
+}
+static void files_outside(void) {
+  begin();
+  const pid_t parent = clone_on(0, has_orphan, CLONE_FILES | SIGCHLD);
+  SAME(OK(waitpid(parent, NULL, 0)), parent);
+  expect(made[0], -1, "descriptors (CLONE_FILES)");
+  until_go();
+  kill_made();
+}
 
 static volatile pid_t vforked;
+static int waits_as_vfork(void* unused) {
+  vforked = getpid();
+  return waits(unused);
+}
 static void* has_vfork_child(void* unused) {
-  pid_t pid = vfork();
-  if (pid == 0) {
-    vforked = getpid();
-    for (;;) pause();
-  }
+  clone_on(0, waits_as_vfork, CLONE_VM | CLONE_VFORK | SIGCHLD);
   return unused;
 }
 static void vfork_child(void) {
   pthread_t other = thread(has_vfork_child, NULL);
   while (!vforked) pause_ms(1);
   expect(getpid(), -1, "vfork");
+  live_publish("once", "");  // another attempt would help nothing
   until_go();
   OK(kill(vforked, SIGKILL));
   pthread_join(other, NULL);
@@ -202,9 +230,9 @@ static const struct live_case cases[] = {{"io_uring", io_uring},
                                          {"traced", traced},
                                          {"by_child", by_child},
                                          {"net_namespace", net_namespace},
-                                         {"thread_files", thread_files},
-                                         {"brother_files", brother_files},
-                                         {"brother_memory", brother_memory},
+                                         {"memory_past_parent", memory_past_parent},
+                                         {"crossed_files", crossed_files},
+                                         {"files_outside", files_outside},
                                          {"vfork_child", vfork_child},
                                          {"mq_notify", mq_notify_signal},
                                          {"fanotify_decides", fanotify_decides},
