@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "resource/common/remote_pidfd.h"
+
 namespace baton {
 
 Result<int> RemoteSockets::Make(int domain, int type, int protocol) {
@@ -53,7 +55,7 @@ Result<> RemoteSockets::Close(int fd) {
 }
 
 Result<int> RemoteSockets::Fetch(pid_t ns_pid, int fd) {
-  BATON_TRY(const int64_t pid_fd, calls_.Do("pidfd_open", SYS_pidfd_open, ns_pid, 0));
+  BATON_TRY(const int64_t pid_fd, OpenRemotePidfd(calls_, ns_pid));
   BATON_TRY(const int64_t copy, calls_.Do("pidfd_getfd", SYS_pidfd_getfd, pid_fd, fd, 0));
   BATON_CHECKED(calls_.Do("close", SYS_close, pid_fd));
   return static_cast<int>(copy);

@@ -12,6 +12,8 @@
 #include <span>
 #include <vector>
 
+#include "resource/common/remote_pidfd.h"
+
 namespace baton {
 namespace {
 
@@ -75,7 +77,7 @@ class WatchMaker {
   Result<int64_t> ProcessFd(pid_t process) {
     if (const auto known = processes_.find(process); known != processes_.end()) return known->second;
     BATON_CHECKED(context_.Process(process));  // one of the unit's
-    BATON_TRY(const int64_t fd, calls_.Do("pidfd_open", SYS_pidfd_open, process, 0));
+    BATON_TRY(const int64_t fd, OpenRemotePidfd(calls_, process));
     BATON_TRY(processes_[process], MoveUp(fd));
     return processes_[process];
   }

@@ -113,7 +113,7 @@ Result<> RenewSqliteIdentity(const pb::FilePayload& file, std::span<const FdUser
   const FileIdentity before{.device = file.device(), .inode = file.inode()};
   for (const auto& [ns_pid, numbers] : fds) {
     BATON_TRY(const RemoteSyscalls* process, context.Process(ns_pid));
-    const std::string link = fmt::format("/proc/{}/fd/{}", process->pid(), numbers.front());
+    const std::string link = fmt::format("/proc/{}/fd/{}", process->tid(), numbers.front());
     struct stat status{};
     const int stated = stat(link.c_str(), &status);
     if (const int error = errno; stated != 0) return ErrnoError(error, "{}", link);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "resource/common/payload.h"
+#include "resource/common/remote_pidfd.h"
 #include "resource/common/thread_number.h"
 #include "resource/pidfd/pidfd.pb.h"
 
@@ -45,7 +46,7 @@ Result<ThreadNumber> Referred(const FdFacts& file, const CaptureContext& context
 // The open file that `fd` of `from` is, also at the descriptor of `user`, instead of what is there.
 Result<> Replace(const FdUser& user, const FdUser& from, int fd, ArmContext& context) {
   BATON_TRY(RemoteSyscalls* const calls, context.Process(user.ns_pid));
-  BATON_TRY(const int64_t process, calls->Do("pidfd_open", SYS_pidfd_open, from.ns_pid, 0));
+  BATON_TRY(const int64_t process, OpenRemotePidfd(*calls, from.ns_pid));
   BATON_TRY(const int64_t copy, calls->Do("pidfd_getfd", SYS_pidfd_getfd, process, fd, 0));
   BATON_CHECKED(calls->Do("dup3", SYS_dup3, copy, user.fd, user.close_on_exec ? O_CLOEXEC : 0));
   BATON_CHECKED(calls->Do("close", SYS_close, copy));

@@ -1,6 +1,6 @@
 // The first thread has ended, others go on: the process lives, its leader is a zombie. Memory, descriptors, signals and
 // the status that it ends with are as ever. Also stopped, as a parent, and asleep in a system call.
-// live-cases: alone child stopped parent asleep
+// live-cases: alone child stopped parent asleep apart
 #include <poll.h>
 #include <sys/syscall.h>
 
@@ -51,14 +51,31 @@ static void check_state(void) {
   check_leader();
 }
 
+// With descriptors or directories that the first thread had not, which is gone: number 0 has what it had.
+static bool apart;
+enum { kOfTwo = 40 };
+static void leave_others(int number) {
+  if (number == 1) OK(unshare(CLONE_FS));
+  if (number == 1) OK(chdir("/"));
+  if (number == 2) OK(unshare(CLONE_FILES));
+  if (number == 2) OK(dup3(pipe_ends[0], kOfTwo, O_CLOEXEC));
+}
+static void check_left(int number) {
+  char path[8] = "";
+  CHECK((getcwd(path, sizeof path) != NULL && path[1] == 0) == (number == 1), "%d is in %s", number, path);
+  SAME(fcntl(kOfTwo, F_GETFD), number == 2 ? FD_CLOEXEC : -1);
+}
+
 static void* survivor(void* argument) {
   int number = (int)(intptr_t)argument;
   tids[number] = tid();
+  if (apart) leave_others(number);
   await_leader();
   pthread_barrier_wait(&barrier);
   if (number == 0) mark("standing");
   wait_go();
   SAME(tid(), tids[number]);
+  if (apart) check_left(number);
   if (number == 0) check_state();
   pthread_barrier_wait(&barrier);
   syscall(SYS_exit, kStatus);  // the last one's is that of the process
@@ -100,6 +117,11 @@ static void in_child(void) {
   ready();
   wait_go();
   join_left(pid);
+}
+
+static void apart_(void) {
+  apart = true;
+  in_child();
 }
 
 static void stopped(void) {
@@ -163,6 +185,6 @@ static void asleep(void) {
   pthread_exit(NULL);
 }
 
-static const struct live_case cases[] = {
-    {"alone", alone}, {"child", in_child}, {"stopped", stopped}, {"parent", parent}, {"asleep", asleep}};
+static const struct live_case cases[] = {{"alone", alone},   {"child", in_child}, {"stopped", stopped},
+                                         {"parent", parent}, {"asleep", asleep},  {"apart", apart_}};
 RUN_CASES(cases)

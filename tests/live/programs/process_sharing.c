@@ -1,12 +1,17 @@
 // Processes and threads that share memory, signal actions, descriptors, directories with some and not with others, as
 // clone(2) and unshare(2) can make it.
 // live-cases: brothers_files brothers_directories brothers_memory brothers_memory_actions two_families
-// live-cases: grandparent between_has_another memory memory_all memory_threads silent_child
-// live-cases: thread_files thread_directories threads_mixed thread_with_child thread_keeps orphan_memory orphan_files
+// live-cases: grandparent between_has_another memory memory_large memory_all memory_threads silent_child
+// live-cases: thread_files thread_directories threads_mixed thread_with_child thread_keeps thread_things
+// live-cases: orphan_memory orphan_files
 // An orphan is not below the process that is saved; in a capsule all are.
 // live-without: pid.orphan_memory pid-running.orphan_memory capsule.orphan_memory user-pid.orphan_memory
 // live-without: pid.orphan_files pid-running.orphan_files capsule.orphan_files user-pid.orphan_files
 #include <linux/limits.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/socket.h>
 
 #include "target.h"
 
@@ -15,6 +20,8 @@
 enum action {
   kOpen,
   kIsOpen,
+  kLock,
+  kIsLocked,
   kSetMask,
   kGetMask,
   kSetPlain,
@@ -29,7 +36,7 @@ enum action {
   kEnd
 };
 enum table { kMemory, kActions, kFiles, kDirectories, kTables };
-enum { kMost = 8, kFirstNumber = 400, kNumbers = 500 };
+enum { kMost = 8, kFirstNumber = 400, kNumbers = 500, kLockNumber = 320, kLarge = 24 << 20 };
 
 struct puppet {
   volatile int asked, answered;  // counts
@@ -46,6 +53,8 @@ static struct puppet* puppets;  // seen by all
 static int count;
 static char stacks[kMost][32768] __attribute__((aligned(16)));
 static volatile long plain;
+static char* large;
+static char lock_path[2300];
 __attribute__((noreturn)) static int live(void* puppet);
 
 static unsigned long mixed(unsigned long sum, const void* data, size_t size) {
@@ -69,6 +78,7 @@ static long picture(void) {
   unsigned long sum = mixed(1, path, strlen(path));
   long seen[] = {current_mask(), ignores(), plain, syscall(SYS_getpid), syscall(SYS_gettid)};
   sum = mixed(sum, seen, sizeof seen);
+  for (int i = 0; large && i < kLarge; i += 512) sum = mixed(sum, large + i, 1);
   for (int fd = 0; fd < kNumbers; fd++) {
     long facts[] = {syscall(SYS_fcntl, fd, F_GETFD), syscall(SYS_lseek, fd, 0, SEEK_CUR)};
     sum = mixed(sum, facts, sizeof facts);
@@ -82,12 +92,29 @@ static long open_at(long number) {
   return moved;
 }
 
+// Record locks belong to the table of descriptors.
+static long lock_own(long index) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = index * 100, .l_len = 10};
+  long fd = syscall(SYS_openat, AT_FDCWD, lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  syscall(SYS_dup3, fd, kLockNumber + index, O_CLOEXEC);
+  return syscall(SYS_fcntl, kLockNumber + index, F_SETLK, &lock);
+}
+static bool is_locked(long self, long index) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = index * 100, .l_len = 10};
+  syscall(SYS_fcntl, kLockNumber + self, F_GETLK, &lock);
+  return lock.l_type != F_UNLCK;
+}
+
 static long perform(struct puppet* self, int action, long argument) {
   switch (action) {
     case kOpen:
       return open_at(argument);
     case kIsOpen:
       return syscall(SYS_fcntl, argument, F_GETFD) >= 0;
+    case kLock:
+      return lock_own(self - puppets);
+    case kIsLocked:
+      return is_locked(self - puppets, argument);
     case kSetMask:
       return syscall(SYS_umask, argument);
     case kGetMask:
@@ -139,6 +166,7 @@ static long ask(int index, int action, long argument) {
 static void begin(void) {
   puppets = mmap(NULL, sizeof *puppets * kMost, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   CHECK(puppets != MAP_FAILED, "mmap");
+  snprintf(lock_path, sizeof lock_path, "%s", live_path("locks"));
   puppets[0].parent = -1;
   count = 1;
 }
@@ -196,6 +224,7 @@ static void end_all(void) {
 static void compare(void) {
   for (int i = 0; i < count; i++) {
     ask(i, kOpen, 300 + i);
+    SAME(ask(i, kLock, 0), 0);
     ask(i, kSetMask, 0100 + i);
     ask(i, kSetPlain, 50 + i);
   }
@@ -211,6 +240,7 @@ static void compare(void) {
         check_pair(table, i, j);
         check_pair(table, j, i);
       }
+    for (int j = 0; j < count; j++) SAME(ask(i, kIsLocked, j), puppets[i].has[kFiles] != puppets[j].has[kFiles]);
   }
 }
 static void check(void) {
@@ -263,6 +293,13 @@ static void memory(void) {
   make(make(0, CLONE_VM), CLONE_VM);
   make(0, CLONE_VM | CLONE_FILES);
   make(0, 0);
+  check();
+}
+static void memory_large(void) {
+  begin();
+  large = mmap(NULL, kLarge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (int i = 0; i < kLarge; i += 512) large[i] = (char)(i / 512 * 7);
+  make(make(0, CLONE_VM), CLONE_VM | CLONE_FILES);
   check();
 }
 static void memory_all(void) {
@@ -328,6 +365,52 @@ static void thread_keeps(void) {
   check();
 }
 
+// Nobody but this thread has them.
+static void* has_things(void* unused) {
+  int ends[2], pair[2];
+  OK(unshare(CLONE_FILES | CLONE_FS));
+  OK(chdir("/"));
+  OK(pipe2(ends, O_CLOEXEC));
+  OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+  int epoll = OK(epoll_create1(EPOLL_CLOEXEC)), events = OK(eventfd(5, EFD_CLOEXEC)),
+      fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  OK(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &(struct epoll_event){.events = EPOLLIN, .data.u64 = 77}));
+  OK(flock(fd, LOCK_EX));
+  OK(lseek(fd, 9, SEEK_SET));
+  SAME(OK(write(ends[1], "pipe", 4)), 4);
+  SAME(OK(write(pair[1], "pair", 4)), 4);
+  mark("things");
+  wait_go();
+  char text[8] = "", place[8];
+  struct epoll_event event;
+  SAME(OK(epoll_wait(epoll, &event, 1, 1000)), 1);
+  SAME(event.data.u64, 77);
+  SAME(OK(read(ends[0], text, 4)), 4);
+  CHECK(strcmp(text, "pipe") == 0, "%s", text);
+  SAME(OK(read(pair[0], text, 4)), 4);
+  CHECK(strcmp(text, "pair") == 0, "%s", text);
+  uint64_t count_;
+  SAME(OK(read(events, &count_, 8)), 8);
+  SAME(count_, 5);
+  SAME(lseek(fd, 0, SEEK_CUR), 9);
+  int other = OK(open(lock_path, O_RDWR | O_CLOEXEC));
+  CHECK(flock(other, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK, "the lock is gone");
+  CHECK(getcwd(place, sizeof place) && strcmp(place, "/") == 0, "it is elsewhere");
+  return unused;
+}
+static void thread_things(void) {
+  char before[PATH_MAX], after[PATH_MAX];
+  begin();
+  CHECK(getcwd(before, sizeof before), "getcwd");
+  pthread_t other = thread(has_things, NULL);
+  await_mark("things");
+  ready();
+  wait_go();
+  pthread_join(other, NULL);
+  CHECK(getcwd(after, sizeof after) && strcmp(before, after) == 0, "now in %s", after);
+  for (int fd = 3; fd < 20; fd++) CHECK(fcntl(fd, F_GETFD) == -1, "descriptor %d is open here", fd);
+}
+
 // The one between has ended: its children are the reaper's.
 static void orphan(int flags) {
   begin();
@@ -353,6 +436,7 @@ static const struct live_case cases[] = {{"brothers_files", brothers_files},
                                          {"grandparent", grandparent},
                                          {"between_has_another", between_has_another},
                                          {"memory", memory},
+                                         {"memory_large", memory_large},
                                          {"memory_all", memory_all},
                                          {"memory_threads", memory_threads},
                                          {"silent_child", silent_child},
@@ -361,6 +445,7 @@ static const struct live_case cases[] = {{"brothers_files", brothers_files},
                                          {"threads_mixed", threads_mixed},
                                          {"thread_with_child", thread_with_child},
                                          {"thread_keeps", thread_keeps},
+                                         {"thread_things", thread_things},
                                          {"orphan_memory", orphan_memory},
                                          {"orphan_files", orphan_files}};
 RUN_CASES(cases)
