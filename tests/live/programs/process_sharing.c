@@ -373,7 +373,7 @@ static void* has_things(void* unused) {
   OK(pipe2(ends, O_CLOEXEC));
   OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
   int epoll = OK(epoll_create1(EPOLL_CLOEXEC)), events = OK(eventfd(5, EFD_CLOEXEC)),
-      fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+      fd = OK(open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   OK(epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &(struct epoll_event){.events = EPOLLIN, .data.u64 = 77}));
   OK(flock(fd, LOCK_EX));
   OK(lseek(fd, 9, SEEK_SET));
