@@ -36,8 +36,9 @@ Result<pb::CheckpointRecord> LoadCheckpointRecord(const std::string& checkpoint)
   BATON_TRY(const std::string bytes, ReadFile(path));
   pb::CheckpointRecord record;
   BATON_CHECKED(ParseFramed(path, kMagic, bytes, record));
-  if (record.version() != 1) {
-    return MakeError(ErrorCode::kNotSupported, "{} has version {}; this Baton knows 1", path, record.version());
+  if (record.version() < 1 || record.version() > kCheckpointRecordVersion) {
+    return MakeError(ErrorCode::kNotSupported, "{} has version {}; this Baton knows up to {}", path, record.version(),
+                     kCheckpointRecordVersion);
   }
   if (record.spec().argv().empty() || record.spec().name().empty()) {
     return MakeError(ErrorCode::kCorrupt, "{} names no job", path);

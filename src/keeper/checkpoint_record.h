@@ -7,12 +7,16 @@
 // Thread-safety: free functions. Errors: kCorrupt for a damaged record, kNotSupported for one of a newer Baton.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
 #include "keeper/checkpoint_record.pb.h"
 
 namespace baton {
+
+// 2: jobs have ports and hooks.
+inline constexpr uint32_t kCheckpointRecordVersion = 2;
 
 inline std::string JobFile(const std::string& checkpoint) { return checkpoint + "/job"; }
 inline std::string ImageDirectory(const std::string& checkpoint) { return checkpoint + "/image"; }

@@ -113,7 +113,7 @@ void StoreCheckpointer::Start(Done done, After after) {
   current_->done = std::move(done);
   current_->after = after;
   if (const RunCompanion* companion = keeper_->companion()) current_->keep_from = companion->KeepCheckpointsFrom();
-  current_->record.set_version(1);
+  current_->record.set_version(kCheckpointRecordVersion);
   *current_->record.mutable_spec() = keeper_->record().spec();
   current_->record.set_attempt(keeper_->record().attempt());
   current_->record.mutable_note()->set_number(base_.number + 1);

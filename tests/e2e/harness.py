@@ -65,6 +65,18 @@ def descendants(root):
     return found
 
 
+def ports_of(pids):
+    """Where in the machine's /tmp jobs are shown their ports."""
+    found = set()
+    for pid in pids:
+        try:
+            mounts = pathlib.Path(f"/proc/{pid}/mountinfo").read_text()
+        except OSError:
+            continue
+        found |= {line.split()[4] for line in mounts.splitlines() if line.split()[4].startswith("/tmp/.baton-")}
+    return found
+
+
 def lives(pid):
     fields = stat_fields(pid)
     return fields is not None and fields[0] not in "ZX"
@@ -130,6 +142,8 @@ class Keeper:
     def kill(self):
         """SIGKILL; returns when the job is gone with it."""
         below = descendants(self.process.pid)
+        for place in ports_of(below):  # an empty directory, left until the job is resumed
+            self.sandbox.cleanups.append(lambda place=place: os.path.isdir(place) and os.rmdir(place))
         self.process.kill()
         self.process.wait()
         for pid in below:
