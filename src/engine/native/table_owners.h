@@ -10,9 +10,16 @@
 #include <map>
 #include <span>
 
+#include "base/result.h"
 #include "engine/native/native.pb.h"
 
 namespace baton {
+
+// Records of version 1 say only what a process shares with its parent: numbers for that. REQUIRES: parents come first.
+void NumberOldTables(std::span<pb::ProcessRecord> processes);
+
+// kCorrupt unless who shares signal actions shares memory (clone(2)), and threads that stand apart are their process'.
+Result<> CheckTables(std::span<const pb::ProcessRecord> processes);
 
 class TableOwners {
  public:

@@ -114,6 +114,8 @@ Result<> NativeCapture::Stop() {
 void NativeCapture::ForgetAttempt() {
   open_files_ = OpenFiles(request_.reset_tcp_outside);
   contents_.clear();
+  removed_cwds_.clear();
+  removed_exes_.clear();
   pages_.Forget();
   sysv_.Forget();
   unit_.Clear();

@@ -8,6 +8,7 @@
 #include "engine/native/aio.h"
 #include "engine/native/record_names.h"
 #include "engine/native/sysv_record.h"
+#include "engine/native/table_owners.h"
 #include "resource/kind.h"
 
 namespace baton {
@@ -44,43 +45,6 @@ Result<> CheckMappings(const pb::ProcessRecord& process, const pb::SysvRecord& s
     if (mapping.backing() == pb::MappingRecord::AIO) BATON_CHECKED(CheckAio(mapping));
     if (mapping.backing() != pb::MappingRecord::SYSV) continue;
     if (auto attached = CheckAttached(sysv, mapping); !attached) return attached.Fail("process {}", process.pid());
-  }
-  return {};
-}
-
-// Version 1 said only what a process shares with its parent; parents come first.
-void NumberOldTables(UnitImage& image) {
-  std::map<pid_t, pb::ProcessRecord*> by_pid;
-  for (pb::ProcessRecord& process : image.processes) by_pid[process.pid()] = &process;
-  for (pb::ProcessRecord& process : image.processes) {
-    const auto found = by_pid.find(process.ppid());
-    if (found == by_pid.end() || found->second == &process) continue;
-    pb::ProcessRecord& parent = *found->second;
-    if (process.shares_files()) {
-      if (parent.files_table() == 0) parent.set_files_table(static_cast<uint32_t>(parent.pid()));
-      process.set_files_table(parent.files_table());
-    }
-    if (process.shares_directories()) {
-      if (parent.directories_table() == 0) parent.set_directories_table(static_cast<uint32_t>(parent.pid()));
-      process.set_directories_table(parent.directories_table());
-    }
-  }
-}
-
-// Who shares signal actions shares memory (clone(2)); a thread that stands apart is one of the process'.
-Result<> CheckTables(const UnitImage& image) {
-  std::map<uint32_t, uint32_t> memory_of_actions;
-  for (const pb::ProcessRecord& process : image.processes) {
-    if (process.actions_table() != 0) {
-      const auto known = memory_of_actions.emplace(process.actions_table(), process.memory_table()).first;
-      if (process.memory_table() == 0 || known->second != process.memory_table())
-        return MakeError(ErrorCode::kCorrupt, "process {} shares signal actions and not its memory", process.pid());
-    }
-    for (const pb::ApartThreadRecord& thread : process.apart_threads()) {
-      const auto found = std::ranges::find(process.threads(), thread.tid(), &pb::ThreadRecord::tid);
-      if (found != process.threads().end() && thread.tid() != process.pid()) continue;
-      return MakeError(ErrorCode::kCorrupt, "process {} has no thread {}", process.pid(), thread.tid());
-    }
   }
   return {};
 }
@@ -167,7 +131,7 @@ Result<> CheckAll(const UnitImage& image) {
       if (!numbers.insert(number).second) return MakeError(ErrorCode::kCorrupt, "number {} is there twice", number);
     }
   }
-  BATON_CHECKED(CheckTables(image));
+  BATON_CHECKED(CheckTables(image.processes));
   const auto root = static_cast<pid_t>(image.unit.root_pid());
   if (!numbers.contains(root)) return MakeError(ErrorCode::kCorrupt, "the unit's first process {} is missing", root);
   return {};
@@ -196,7 +160,7 @@ Result<UnitImage> LoadUnitImage(const ImageReader& reader) {
       return MakeError(ErrorCode::kNotSupported, "this Baton knows no record {}", record.kind);
     }
   }
-  NumberOldTables(image);
+  NumberOldTables(image.processes);
   if (!has_unit) return MakeError(ErrorCode::kCorrupt, "the image has no unit record");
   BATON_CHECKED(CheckAll(image));
   return image;

@@ -397,7 +397,7 @@ import os, signal, sys, time
 if os.getuid() != os.geteuid():
     os.setresuid(*[os.geteuid()] * 3)
     os.execv("/usr/bin/python3", ["python3", *sys.orig_argv[1:]])
-signal.signal(signal.SIGTERM, lambda number, frame: (print("told", os.getuid(), flush=True), sys.exit(9)))
+signal.signal(signal.SIGTERM, lambda number, frame: (os.write(1, b"told %d\\n" % os.getuid()), os._exit(9)))
 print("listens", os.getpid(), flush=True)
 while True:
     time.sleep(60)
