@@ -19,6 +19,7 @@ namespace baton {
 namespace {
 
 constexpr int kSignalExit = 128;
+constexpr size_t kMostAskers = 4096;  // a job has that many processes that wait, or it is none that means it
 
 pb::ControlReply RecordReply(const pb::RunRecord& record) {
   pb::ControlReply reply;
@@ -200,8 +201,10 @@ std::optional<pb::ControlReply> Keeper::OnControl(ControlServer::ClientId client
 
 void Keeper::ReadPort() {
   for (const JobPort::Request& request : port()->TakeRequests()) {
-    if (request.word == "checkpoint") {
+    if (request.word == "checkpoint" && askers_.size() < kMostAskers) {
       askers_.push_back(request.client);
+    } else if (request.word == "checkpoint") {
+      port()->Answer(request.client, "failed too many programs of this job wait for a checkpoint");
     } else if (request.word == "ready") {
       port()->NoteReady();
       port()->Answer(request.client, "ok");

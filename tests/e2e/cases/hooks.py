@@ -87,6 +87,29 @@ def case_self_outside_of_a_job(sandbox):
     check("--pid" in sandbox.refuses("checkpoint", "--self", "job"), "a name beside --self")
 
 
+def case_self_outlives_baton(sandbox):  # as root, too
+    """The program that asks is saved without baton in it: what that was when it asked is not there any more."""
+    directory = sandbox.directory("bin")
+    copy = directory / "baton"
+    shutil.copy(sandbox.baton_path, copy)
+    keeper = sandbox.start("--name", "other", "--", "/bin/sh", "-c", f"{copy} checkpoint --self; sleep 1000")
+    keeper.shows("saved 1 1")
+    keeper.kill()
+    copy.unlink()
+    keeper = sandbox.resume("other")
+    keeper.shows("resumed 1 2")
+
+
+def case_many_askers(sandbox):
+    """A job that does not stop asking, without waiting for answers: it is saved, and its keeper answers others."""
+    job = Speaker(sandbox)
+    keeper = job.start()
+    job.says("flood 20000", "None")
+    check(job.does("ask").startswith("saved "), "it is not answered")
+    job.order("end 0")
+    keeper.ends_with(0)
+
+
 def case_protocol(sandbox):  # as root, too
     """A program that speaks with its keeper itself: requests, answers, the files; before and after a resume."""
     job = Speaker(sandbox)
