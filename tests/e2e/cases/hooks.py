@@ -359,7 +359,9 @@ def case_hooks_in_a_pool(sandbox):
     """Hooks of a pool's job, moved to another worker; at the checkpoint that ends it there, nothing is run after it."""
     pool = Pool(sandbox, workers=2)
     job = Speaker(sandbox)
-    hooks = [word for name in ("before", "after", "resume") for word in (f"--hook-{name}", f"echo $BATON_HOOK $BATON_OUTCOME >> {sandbox.base}/all")]
+    # Each takes longer than the lease, 3 s, which the keeper renews meanwhile.
+    hooks = [word for name in ("before", "after", "resume")
+             for word in (f"--hook-{name}", f"sleep 3.5; echo $BATON_HOOK $BATON_OUTCOME >> {sandbox.base}/all")]
     sandbox.write("all", "")
     number = pool.submit(*hooks, "--", *job.command)
     job.log = pool.log_path(number, 1)
@@ -371,7 +373,7 @@ def case_hooks_in_a_pool(sandbox):
     seen = (sandbox.base / "all").read_text().split("\n")
     check([line.strip() for line in seen if line] == ["before", "after copied", "before", "resume resumed"], f"{seen}")
     job.order("end 0")
-    pool.ends(number)
+    check(pool.ends(number)["frozen_ms"] == 0, "it lost its lease")
 
 
 def case_guide(sandbox):
