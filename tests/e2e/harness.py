@@ -13,6 +13,10 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.dont_write_bytecode = True
+import reachable  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 PATIENCE_S = float(os.environ.get("BATON_E2E_PATIENCE_S", "60"))
 POLL_S = 0.005
@@ -155,10 +159,12 @@ class Sandbox:
     """A case's own directory, in which `uid` runs baton."""
 
     def __init__(self, baton, name, uid):
-        self.baton_path, self.uid = str(baton), uid
+        self.uid = uid
         self.base = pathlib.Path(tempfile.mkdtemp(prefix=f"baton-e2e-{name}-", dir="/var/tmp"))
         self.base.chmod(0o755)
         self.own(self.base)
+        self.built = pathlib.Path(baton).parent  # what else the build has made
+        self.baton_path = str(reachable.reachable(pathlib.Path(baton), self.base, uid))
         self.numbers = 0
         self.work = self.directory("work")
         self.store = self.base / "store"

@@ -5,8 +5,13 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.dont_write_bytecode = True
+import reachable  # noqa: E402
 
 PATIENCE_S = 30
 USER = int(os.environ.get("BATON_LIVE_UID", "1000"))
@@ -298,14 +303,6 @@ def drop_privileges(place):
     os.setresuid(USER, USER, USER)
 
 
-def copy_in(place, path):
-    """A program where an ordinary user can run it."""
-    target = os.path.join(place, os.path.basename(path))
-    shutil.copy(path, target)
-    os.chmod(target, 0o755)
-    return target
-
-
 def remove_objects(place):
     """What outlives processes, by the commands that a target has written down."""
     for file in pathlib.Path(place).glob("target*/cleanup"):
@@ -323,9 +320,10 @@ def run_test(test, arguments):
     become_subreaper()
     try:
         if arguments.user and os.geteuid() == 0:
-            arguments.baton, arguments.target = copy_in(place, arguments.baton), copy_in(place, arguments.target)
-            if getattr(arguments, "objects", None):
-                arguments.objects = copy_in(place, arguments.objects)
+            os.chdir(place)
+            for name in ("baton", "target", "objects"):
+                if path := getattr(arguments, name, None):
+                    setattr(arguments, name, str(reachable.reachable(pathlib.Path(path), pathlib.Path(place), USER)))
             drop_privileges(place)
         test(Bench(arguments, place))
     except Failed as failure:

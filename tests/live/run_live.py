@@ -34,6 +34,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.dont_write_bytecode = True
 import lent_ids  # noqa: E402
+import reachable  # noqa: E402
 
 SKIP = 77
 FIRST_LENT_ID = 200000
@@ -239,17 +240,7 @@ class Run:
         self.environment["BATON_LIVE_LENT"] = str(copy)
 
     def reachable(self, path):
-        """The user may not be able to see a build directory that is root's: then a copy."""
-        if not self.as_user or self.user_can_run(path):
-            return path
-        copy = self.top / path.name
-        shutil.copy(path, copy)
-        copy.chmod(0o755)
-        return copy
-
-    def user_can_run(self, path):
-        probe = subprocess.run(["test", "-x", str(path)], user=self.uid, group=self.uid, extra_groups=[], check=False)
-        return probe.returncode == 0
+        return reachable.reachable(path, self.top, self.uid) if self.as_user else path
 
     def make_environment(self):
         keep = {name: os.environ[name] for name in ("PATH", "LANG", "BATON_LOG") if name in os.environ}

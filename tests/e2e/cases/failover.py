@@ -1,11 +1,11 @@
 """What dies in a pool, by name, and what becomes of its jobs. All with the lease as it is, 3 s; how long something is away
 is BATON_E2E_AWAY_S (10: longer than the 6.5 s after which a job is handed over; the nightly run takes 60)."""
 import os
-import pathlib
 import shutil
 import signal
 import time
 
+import reachable
 from harness import check, descendants, lives, wait_until
 from pool_harness import Pool, PoolSteps
 
@@ -112,7 +112,7 @@ def case_machine_booted_again(sandbox):
     worker.kill_all()
     for unit in (worker.directory / "worker" / "units").iterdir():
         shutil.rmtree(unit)
-    shim = pathlib.Path(sandbox.baton_path).parent / "tests" / "e2e" / "libanother_boot.so"
+    shim = reachable.copy(sandbox.built / "tests" / "e2e" / "libanother_boot.so", sandbox.base)
     worker.start(LD_PRELOAD=str(shim), BATON_E2E_BOOT_ID=str(sandbox.write("boot_id", b"0f1e2d3c-0000-4000-8000-000000000001\n")))
     pool.runs(steps.job, attempt=2, worker="w1")
     shown = ends_well(pool, steps, ["lost in a reboot", "ended"])
