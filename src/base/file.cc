@@ -140,6 +140,18 @@ Result<> MakeDirectories(const std::string& path, mode_t mode) {
   return {};
 }
 
+Result<> MakeOwnDirectory(const std::string& path) {
+  constexpr mode_t kMode = 0700;
+  const int made = mkdir(path.c_str(), kMode);
+  if (const int error = errno; made != 0 && error != EEXIST) return ErrnoError(error, "make directory {}", path);
+  struct stat found{};
+  const int stated = lstat(path.c_str(), &found);
+  if (const int error = errno; stated != 0) return ErrnoError(error, "{}", path);
+  const bool own = S_ISDIR(found.st_mode) && found.st_uid == geteuid() && (found.st_mode & ACCESSPERMS) == kMode;
+  if (!own) return MakeError(ErrorCode::kConflict, "{} is not a directory of ours with mode 0700", path);
+  return {};
+}
+
 Result<bool> IsRegularFile(const std::string& path) {
   struct stat status{};
   const int stated = stat(path.c_str(), &status);

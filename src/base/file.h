@@ -39,6 +39,9 @@ Result<> SyncFd(int fd, std::string_view what);
 Result<> SyncDirectory(const std::string& path);
 // mkdir -p with `mode` for what is made.
 Result<> MakeDirectories(const std::string& path, mode_t mode = 0700);
+// A directory (0700) at a place where others may write, too: made, or found to be the caller's own. kConflict where it
+// is anything else, which somebody else may have put there.
+Result<> MakeOwnDirectory(const std::string& path);
 
 // Whether `path`, links followed, is a regular file; kNotFound if it is not there.
 Result<bool> IsRegularFile(const std::string& path);

@@ -31,6 +31,14 @@ Result<std::optional<JobPort>> OpenPort(const StatePaths& paths, const pb::RunRe
   return port;
 }
 
+Result<std::optional<SharedMemoryDir>> MakeSharedMemory(pb::RunRecord* record) {
+  record->clear_shared_memory_dir();
+  if (!HasPrivateSharedMemory(record->spec())) return std::nullopt;
+  BATON_TRY(SharedMemoryDir made, SharedMemoryDir::Create());
+  record->set_shared_memory_dir(made.path());
+  return std::optional(std::move(made));
+}
+
 Result<> NoteOwners(pb::RunRecord* record, pid_t init_pid) {
   BATON_TRY(const std::string boot_id, BootId());
   BATON_TRY(const ProcessId keeper, IdentifyProcess(getpid()));

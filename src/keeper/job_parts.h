@@ -14,6 +14,7 @@
 #include "keeper/job_port.h"
 #include "keeper/paths.h"
 #include "keeper/run_record.pb.h"
+#include "keeper/shared_memory_dir.h"
 
 namespace baton {
 
@@ -21,6 +22,8 @@ namespace baton {
 CapsuleOptions CapsuleOptionsFor(const StatePaths& paths, const pb::RunRecord& record, const JobLog& log);
 // Where it meets its keeper, if it does so; its capsule shows it.
 Result<std::optional<JobPort>> OpenPort(const StatePaths& paths, const pb::RunRecord& record);
+// A private /dev/shm for a job that has one, noted in the record.
+Result<std::optional<SharedMemoryDir>> MakeSharedMemory(pb::RunRecord* record);
 // Notes this process as keeper and `init_pid` as the capsule's init, and the boot they belong to.
 Result<> NoteOwners(pb::RunRecord* record, pid_t init_pid);
 // Takes back what RunLock::Take made for a run that is not there.

@@ -29,6 +29,7 @@
 #include "keeper/paths.h"
 #include "keeper/run_companion.h"
 #include "keeper/run_record.h"
+#include "keeper/shared_memory_dir.h"
 #include "store/job_lock.h"
 
 namespace baton {
@@ -56,6 +57,7 @@ class Keeper {
     pb::RunRecord record;  // as saved
     JobLog log;
     std::optional<JobPort> port;
+    std::optional<SharedMemoryDir> shared_memory;  // the record's; outlives the capsule
     Capsule capsule;
   };
 
@@ -108,7 +110,6 @@ class Keeper {
   Result<> OnTimer();
   Result<> OnPort();
   void ReadPort();
-  bool IsAwaited(const std::string& client) const;
   Result<> ServeAskers();
   void AnswerAskers(const Result<pb::CheckpointNote>& done);
   void PumpLog(size_t index);

@@ -233,13 +233,15 @@ void TellResumed(const Keeper& keeper, const SavedCheckpoint& saved) {
     port->Answer(client, port->StatusText("resumed", saved.number));
 }
 
-// Makes the processes again under a keeper, which then holds them to their end.
-struct Locks {
+// What is the job's for as long as its keeper lives.
+struct Held {
   RunLock run;
   JobLock store;
+  std::optional<SharedMemoryDir> shared_memory;
 };
 
-Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record, SavedCheckpoint saved,
+// Makes the processes again under a keeper, which then holds them to their end.
+Result<JobEnd> GoOn(const RunRequest& request, Held held, pb::RunRecord record, SavedCheckpoint saved,
                     CheckpointBase base) {
   BATON_TRY(std::optional<JobPort> port, OpenPort(request.paths, record));
   BATON_TRY(UniqueFd signals, TakeSignals());
@@ -252,12 +254,13 @@ Result<JobEnd> GoOn(const RunRequest& request, Locks locks, pb::RunRecord record
   BATON_TRY(Capsule capsule, Capsule::Create(options));
   BATON_CHECKED(NoteOwners(&record, capsule.init_pid()));
   BATON_TRY(auto keeper, Keeper::Create({.paths = request.paths,
-                                         .lock = std::move(locks.run),
-                                         .store_lock = std::move(locks.store),
+                                         .lock = std::move(held.run),
+                                         .store_lock = std::move(held.store),
                                          .signals = std::move(signals),
                                          .record = std::move(record),
                                          .log = std::move(log),
                                          .port = std::move(port),
+                                         .shared_memory = std::move(held.shared_memory),
                                          .capsule = std::move(capsule)}));
   CapsuleSpawner spawner(&keeper->capsule());
   BATON_TRY(const auto restore, Rebuild(engine.get(), *saved.image, &spawner, keeper->log()));
@@ -306,10 +309,11 @@ Result<JobEnd> ResumeJob(const RunRequest& request) {
   }
   BATON_CHECKED(CheckPathMaps(found->saved.record.spec(), request.path_maps));
   pb::RunRecord record = NextRecord(request, known, found->saved, store_dir);
+  BATON_TRY(auto shared_memory, MakeSharedMemory(&record));
   BATON_TRY(CheckpointBase base, BringBackFiles(request.paths, record, found->saved));
   if (request.companion != nullptr) request.companion->OnFetched();
-  return GoOn(request, {.run = std::move(run_lock), .store = std::move(found->lock)}, std::move(record),
-              std::move(found->saved), std::move(base));
+  Held held{.run = std::move(run_lock), .store = std::move(found->lock), .shared_memory = std::move(shared_memory)};
+  return GoOn(request, std::move(held), std::move(record), std::move(found->saved), std::move(base));
 }
 
 }  // namespace baton

@@ -133,6 +133,7 @@ Result<JobEnd> StartNamed(const RunRequest& request, NamedRun run) {
   BATON_TRY(JobLock store_lock, JobLock::Take(record.store_dir(), run.name));
   BATON_CHECKED(CheckStore(request, record));
   if (record.spec().files() == pb::JobSpec::WORK) BATON_CHECKED(FreshTmp(request.paths.tmp_dir(run.name)));
+  BATON_TRY(auto shared_memory, MakeSharedMemory(&record));
   BATON_CHECKED(CheckWorkspaceOf(request.paths, record));
   BATON_CHECKED(GivePort(&record));
   BATON_TRY(std::optional<JobPort> port, OpenPort(request.paths, record));
@@ -149,6 +150,7 @@ Result<JobEnd> StartNamed(const RunRequest& request, NamedRun run) {
                                          .record = std::move(record),
                                          .log = std::move(log),
                                          .port = std::move(port),
+                                         .shared_memory = std::move(shared_memory),
                                          .capsule = std::move(capsule)}));
   return StartProgram(request, keeper.get());
 }

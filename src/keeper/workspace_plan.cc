@@ -7,11 +7,19 @@ namespace baton {
 namespace {
 
 constexpr const char* kTmp = "/tmp";
+constexpr const char* kSharedMemory = "/dev/shm";
 
 std::vector<std::string> JobDirectories(const pb::JobSpec& spec) {
   std::vector<std::string> directories{spec.workdir()};
   directories.insert(directories.end(), spec.keep().begin(), spec.keep().end());
   return directories;
+}
+
+// A job whose workspace holds such a directory itself has the real one.
+bool HasPrivate(const pb::JobSpec& spec, const char* path) {
+  if (spec.files() != pb::JobSpec::WORK) return false;
+  return std::ranges::none_of(JobDirectories(spec),
+                              [path](const std::string& directory) { return IsBelow(path, directory); });
 }
 
 }  // namespace
@@ -20,12 +28,9 @@ bool IsBelow(const std::string& path, const std::string& directory) {
   return path == directory || directory == "/" || path.starts_with(directory + "/");
 }
 
-// A job whose workspace holds /tmp itself has the real one.
-bool HasPrivateTmp(const pb::JobSpec& spec) {
-  if (spec.files() != pb::JobSpec::WORK) return false;
-  return std::ranges::none_of(JobDirectories(spec),
-                              [](const std::string& directory) { return IsBelow(kTmp, directory); });
-}
+bool HasPrivateTmp(const pb::JobSpec& spec) { return HasPrivate(spec, kTmp); }
+
+bool HasPrivateSharedMemory(const pb::JobSpec& spec) { return HasPrivate(spec, kSharedMemory); }
 
 std::string HostPath(const pb::RunRecord& record, const std::string& job_path) {
   const auto placed = std::ranges::find(record.placed(), job_path, &pb::PlacedDirectory::job_path);
@@ -44,6 +49,9 @@ std::vector<WorkspaceRoot> WorkspaceRoots(const StatePaths& paths, const pb::Run
   }
   if (HasPrivateTmp(spec)) {
     roots.push_back({.name = "tmp", .job_path = kTmp, .host_path = paths.tmp_dir(spec.name())});
+  }
+  if (!record.shared_memory_dir().empty()) {
+    roots.push_back({.name = "shm", .job_path = kSharedMemory, .host_path = record.shared_memory_dir()});
   }
   return roots;
 }
@@ -72,6 +80,7 @@ WorkspaceOptions SaveOptions(const StatePaths& paths, const pb::RunRecord& recor
 std::vector<std::string> OutsideWorkspace(const pb::JobSpec& spec, const std::vector<std::string>& paths) {
   std::vector<std::string> kept = JobDirectories(spec);
   if (HasPrivateTmp(spec)) kept.emplace_back(kTmp);
+  if (HasPrivateSharedMemory(spec)) kept.emplace_back(kSharedMemory);
   kept.insert(kept.end(), {"/proc", "/sys"});
   if (!spec.port().empty()) kept.push_back(spec.port());
   std::set<std::string> outside;
@@ -87,10 +96,14 @@ void ShowWorkspace(const StatePaths& paths, const pb::RunRecord& record, Capsule
   const pb::JobSpec& spec = record.spec();
   const bool private_tmp = HasPrivateTmp(spec);
   if (private_tmp) options->private_tmp = paths.tmp_dir(spec.name());
+  if (!record.shared_memory_dir().empty()) {
+    options->binds.push_back({.from = record.shared_memory_dir(), .to = kSharedMemory});
+  }
   std::vector<std::string> shown;
   const auto show = [&](const std::string& directory) {
     const std::string host = HostPath(record, directory);
-    const bool hidden = private_tmp && directory.starts_with("/tmp/");
+    const bool hidden = (private_tmp && directory.starts_with("/tmp/")) ||
+                        (HasPrivateSharedMemory(spec) && directory.starts_with("/dev/shm/"));
     const bool covered = std::ranges::any_of(shown, [&](const auto& other) { return IsBelow(directory, other); });
     if (covered || (host == directory && !hidden)) return;
     options->binds.push_back({.from = host, .to = directory});

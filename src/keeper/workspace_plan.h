@@ -14,7 +14,11 @@
 
 namespace baton {
 
-// The roots of the workspace: "work", "keep-1" ..., and "tmp" for the private /tmp. None with --fs host.
+// Whether the job has a /dev/shm of its own; then the record says where that is.
+bool HasPrivateSharedMemory(const pb::JobSpec& spec);
+
+// The roots of the workspace: "work", "keep-1" ..., "tmp" and "shm" for the private /tmp and /dev/shm. None with --fs
+// host.
 std::vector<WorkspaceRoot> WorkspaceRoots(const StatePaths& paths, const pb::RunRecord& record);
 
 // For saving it into `objects_dir`. Baton's own files are not the job's.
@@ -26,7 +30,8 @@ std::vector<std::string> OwnPaths(const StatePaths& paths, const pb::RunRecord& 
 bool IsBelow(const std::string& path, const std::string& directory);
 // Whether the job's /tmp is its own; if not, it is the machine's.
 bool HasPrivateTmp(const pb::JobSpec& spec);
-// Private /tmp and binds, so that the job sees every directory where it always was.
+
+// Private /tmp, /dev/shm and binds, so that the job sees every directory where it always was.
 void ShowWorkspace(const StatePaths& paths, const pb::RunRecord& record, CapsuleOptions* options);
 
 // Where a directory that the job knows as `job_path` is on this machine.

@@ -70,6 +70,30 @@ TEST_F(WorkspacePlanTest, AWorkspaceThatIsTmpHasNoPrivateOne) {
   EXPECT_FALSE(options.private_tmp);
 }
 
+TEST_F(WorkspacePlanTest, ThePrivateSharedMemoryIsARootAndShown) {
+  EXPECT_TRUE(HasPrivateSharedMemory(record_.spec()));
+  record_.set_shared_memory_dir("/dev/shm/baton-7/run-x");
+  const auto roots = WorkspaceRoots(paths_, record_);
+  ASSERT_EQ(roots.size(), 3U);
+  EXPECT_EQ(roots[2].name, "shm");
+  EXPECT_EQ(roots[2].job_path, "/dev/shm");
+  EXPECT_EQ(roots[2].host_path, "/dev/shm/baton-7/run-x");
+  CapsuleOptions options;
+  ShowWorkspace(paths_, record_, &options);
+  ASSERT_EQ(options.binds.size(), 1U);
+  EXPECT_EQ(options.binds[0].to, "/dev/shm");
+  EXPECT_TRUE(OutsideWorkspace(record_.spec(), {"/dev/shm/segment"}).empty());
+}
+
+TEST_F(WorkspacePlanTest, AWorkspaceInSharedMemoryHasNoPrivateOne) {
+  record_.mutable_spec()->set_workdir("/dev/shm");
+  EXPECT_FALSE(HasPrivateSharedMemory(record_.spec()));
+  record_.mutable_spec()->set_workdir("/dev/shm/below");
+  EXPECT_TRUE(HasPrivateSharedMemory(record_.spec()));
+  record_.mutable_spec()->set_files(pb::JobSpec::HOST);
+  EXPECT_FALSE(HasPrivateSharedMemory(record_.spec()));
+}
+
 TEST_F(WorkspacePlanTest, BatonsOwnFilesInsideAreSkipped) {
   record_.mutable_spec()->set_workdir("/");
   record_.set_output_path("/data/log");

@@ -40,15 +40,6 @@ bool StillThere(pid_t tid, const CallMemory::Entry& entry) {
   return stat && stat->starttime == entry.start_time;
 }
 
-// A directory that nobody else can have put there or can write to.
-bool MakeOwn(const std::string& directory) {
-  constexpr mode_t kMode = 0700;
-  mkdir(directory.c_str(), kMode);
-  struct stat found{};
-  return lstat(directory.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid() &&
-         (found.st_mode & ACCESSPERMS) == kMode;
-}
-
 }  // namespace
 
 std::string CallMemory::DefaultPath() {
@@ -56,7 +47,7 @@ std::string CallMemory::DefaultPath() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   if (runtime != nullptr && *runtime == '/') return std::string(runtime) + "/baton/calls";
   const std::string own = fmt::format("/dev/shm/baton-{}", geteuid());
-  return MakeOwn(own) ? own + "/calls" : "";
+  return MakeOwnDirectory(own) ? own + "/calls" : "";
 }
 
 std::optional<CallMemory::Entry> CallMemory::Recall(pid_t tid, uint64_t start_time, uint64_t instruction,

@@ -1,5 +1,6 @@
 """The files of a job: its workspace goes with the memory (--fs work)."""
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -148,6 +149,27 @@ def case_private_tmp(sandbox):  # as root, too
     job.end(10)
     keeper.ends_with(0)
     check(not private.exists(), "the private /tmp is left after the end")
+
+
+def case_private_shared_memory(sandbox):  # as root, too
+    """So is /dev/shm, which is memory: of a keeper that died nothing is left there when the next one starts."""
+    name = f"baton-e2e-{os.getpid()}"
+    private = pathlib.Path(f"/dev/shm/baton-{sandbox.uid}")
+    job, keeper = saved_job(sandbox, files=("lines", f"/dev/shm/{name}"))
+    job.to(7)
+    (first,) = [path for path in private.iterdir() if (path / name).exists()]
+    keeper.kill()
+    shutil.rmtree(sandbox.base / "state")
+    sandbox.state = "new-state"
+    keeper = sandbox.resume(merged=True)
+    job.to(9)
+    (second,) = [path for path in private.iterdir() if (path / name).exists()]
+    check(second != first and not first.exists(), f"{first} is left")
+    check(tree(second) == {name: job.lines(9)}, f"{tree(second)}")
+    check(not os.path.exists(f"/dev/shm/{name}"), "it wrote to the machine's /dev/shm")
+    job.end(10)
+    keeper.ends_with(0)
+    check(not second.exists(), f"{second} is left after the end")
 
 
 def case_workspace_in_tmp(sandbox):
