@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -32,7 +33,8 @@ Result<T> ReadRemoteValue(pid_t pid, RemotePtr<T> address) {
 }
 
 // /proc/PID/mem: reaches also what the process itself may not write or read (the kernel's FOLL_FORCE; only for a
-// tracer).
+// tracer). Of a process that is not dumpable that file is root's, even where we may trace it: then ptrace(2) does the
+// writing, word by word, which only the tracer's thread can.
 class RemoteMemory {
  public:
   static Result<RemoteMemory> Open(pid_t pid);
@@ -44,9 +46,9 @@ class RemoteMemory {
   Result<> Write(RemotePtr<> address, std::span<const std::byte> bytes) const;
 
  private:
-  RemoteMemory(pid_t pid, UniqueFd fd) : pid_(pid), fd_(std::move(fd)) {}
+  RemoteMemory(pid_t pid, std::optional<UniqueFd> fd) : pid_(pid), fd_(std::move(fd)) {}
   pid_t pid_;
-  UniqueFd fd_;
+  std::optional<UniqueFd> fd_;
 };
 
 }  // namespace baton

@@ -163,6 +163,7 @@ Result<> NativeCapture::CheckAll() {
       processes.push_back({tid, tid, status.ns_pid.empty() ? tid : status.ns_pid.back(), false, true});
     }
   }
+  BATON_CHECKED(hidden_.Show(frozen_->processes()));
   return WithIdsOf(root, [&]() -> Result<> {
     BATON_CHECKED(open_files_.Gather(processes, request_.externals));
     BATON_CHECKED(AddRemovedFiles());
@@ -423,6 +424,7 @@ void NativeCapture::MakeShadow(BorrowedTask& leader, const Marker& marker, pid_t
 
 Result<> NativeCapture::CaptureInsideLeader(BorrowedTask& leader, pid_t pid, pb::ProcessRecord& record) {
   BATON_CHECKED(CaptureInsideProcess(leader.calls(), pid, record));
+  if (hidden_.Shown(pid)) record.set_dumpable(0);
   for (pb::ProcessRecord& child : processes_) {
     if (child.stopped() && child.ppid() == record.pid()) BATON_CHECKED(CaptureStopTaken(leader.calls(), child));
   }
@@ -457,6 +459,7 @@ void NativeCapture::FinishStats() {
 Result<> NativeCapture::Resume() {
   if (!frozen_) return {};
   open_files_.CloseCopies();
+  hidden_.Hide();
   frozen_->Resume();
   FinishStats();
   frozen_.reset();
@@ -468,6 +471,7 @@ Result<> NativeCapture::Kill() {
   if (!frozen_) return {};
   open_files_.BeforeKill();
   open_files_.CloseCopies();
+  hidden_.Forget();
   auto killed = frozen_->Kill();
   FinishStats();
   frozen_.reset();

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/native/call_memory.h"
 #include "engine/native/freeze.h"
+#include "engine/native/hidden_processes.h"
 #include "engine/native/memory_map.h"
 #include "engine/native/native.pb.h"
 #include "engine/native/open_files.h"
@@ -68,6 +69,7 @@ class NativeCapture : public UnitCapture {
   std::map<pid_t, uint32_t> removed_exes_;
   std::optional<FrozenUnit> frozen_;
   SharedTables shared_;
+  HiddenProcesses hidden_;               // not after frozen_ is gone
   std::map<pid_t, MappingFlags> flags_;  // by host pid
   std::optional<pid_t> of_other_user_;   // a process that is not ours
   OpenFiles open_files_;
