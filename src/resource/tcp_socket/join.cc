@@ -4,9 +4,11 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <vector>
 
 #include "resource/common/inet_address.h"
 #include "resource/common/inet_diag.h"
@@ -65,25 +67,29 @@ Result<> Listen(int own_fd, int backlog) {
 // Whether an address may be free in a while.
 class Patience {
  public:
-  Patience(RestoreContext& context, std::string address) : context_(context), address_(std::move(address)) {}
+  Patience(RestoreContext& context, std::vector<std::string> addresses)
+      : context_(context), addresses_(std::move(addresses)) {}
 
   bool Wait(const Error& error) {
     const auto waited = std::chrono::steady_clock::now() - begin_;
     const bool in_use = error.saved_errno() == EADDRINUSE;
     if ((!in_use && error.saved_errno() != EADDRNOTAVAIL) || waited > kMinute) return false;
-    if (waited > kSecondOrSo && !(in_use && IsHeldByEnded())) return false;
+    if (waited > kSecondOrSo && !IsHeldByEnded()) return false;
     poll(nullptr, 0, kPauseMs);
     return true;
   }
 
  private:
   bool IsHeldByEnded() {
-    const auto held = IsHeldByEndedConnection(context_.holder().pid(), address_);
-    return held && *held;
+    return std::ranges::any_of(addresses_, [this](const std::string& address) {
+      const auto held =
+          address.empty() ? Result<bool>(false) : IsHeldByEndedConnection(context_.holder().pid(), address);
+      return held && *held;
+    });
   }
 
   RestoreContext& context_;
-  std::string address_;
+  std::vector<std::string> addresses_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
@@ -158,9 +164,10 @@ class Joiner {
 }  // namespace
 
 // A connection that has ended may hold its pair of addresses for a while, seen from one of its ends: the other
-// direction is free then.
+// direction is free then. Not always: after a second crash the port of either end may be held for a minute, one by a
+// connection that was bound without SO_REUSEADDR, one by bind(2), which leaves it to no connect(2).
 Result<> JoinTcp(const TcpEnd& a, const TcpEnd& b, RestoreContext& context) {
-  Patience patience(context, b.address.empty() ? a.address : b.address);
+  Patience patience(context, {a.address, b.address});
   while (true) {
     auto joined = Joiner(context).Join(a, b);
     if (joined) return {};
@@ -176,7 +183,7 @@ Result<> SetBeforeBind(const pb::SocketOptions& options, int own_fd) {
 
 Result<> BindAgain(int own_fd, const std::string& address, std::optional<int> backlog, const std::string& remote,
                    RestoreContext& context) {
-  Patience patience(context, address);
+  Patience patience(context, {address});
   while (true) {
     const bool bound_already = address.empty() || !LocalInetAddress(own_fd).empty();
     auto done = bound_already ? Result<>() : remote.empty() ? Bind(own_fd, address) : BindToConnect(own_fd, address);
