@@ -78,6 +78,7 @@ ROWS = {
     "numpy_heat": Row(["numpy"], "python", nothing, with_amount(1900, PYTHON, "heat.py")),
     "numpy_mapped_file": Row(["numpy"], "python", nothing, with_amount(950, PYTHON, "lattice.py")),
     "python_process_pool": Row([PYTHON], "python", nothing, with_amount(340, PYTHON, "workers.py")),
+    "python_services": Row([PYTHON], "python", nothing, with_amount(430, PYTHON, "services.py")),
     "python_sqlite": Row([PYTHON], "python", nothing, with_amount(80000, PYTHON, "orders.py")),
     "pipeline": Row(["bash", "sed", "awk", "sort"], "pipeline", numbers(100000, 6), with_amount(18, "bash", "pipeline.sh")),
     "pipeline_of_short_ones": Row(["bash", "sed", "awk", "sort"], "pipeline", nothing, with_amount(1250, "bash", "many.sh")),
@@ -105,9 +106,9 @@ ROWS = {
 def missing(row):
     """What of a row's needs is not installed; None if all is."""
     for need in row.needs:
-        if need == "numpy":
-            if subprocess.run([PYTHON, "-c", "import numpy"], check=False, capture_output=True).returncode != 0:
-                return "NumPy"
+        if need in ("numpy", "torch"):
+            if subprocess.run([PYTHON, "-c", f"import {need}"], check=False, capture_output=True).returncode != 0:
+                return f"Python's {need}"
         elif not shutil.which(need):
             return need
     return None

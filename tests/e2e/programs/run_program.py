@@ -3,7 +3,7 @@
 
   run_program.py --baton BATON --name PROGRAM [--seed N] [--rounds N]
 
-First the program (rows.py) runs by itself: its processor time, exit code, output and files are the reference. Then it
+First the program (rows.py, more_rows.py) runs by itself: its processor time, exit code, output and files are the reference. Then it
 runs under Baton, rootless: a checkpoint at a random moment; at least 5 s later, at a random moment between 10 and 90 % of
 the run, SIGKILL to keeper and processes; the job's files and the keeper's state are removed. A new keeper with another
 state directory, in another directory, resumes it from the store alone; it is saved, killed, and resumed by a third one.
@@ -22,9 +22,14 @@ import sys
 import tempfile
 import time
 
-import rows
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+sys.dont_write_bytecode = True
+import more_rows  # noqa: E402
+import reachable  # noqa: E402
+import rows  # noqa: E402
 
 SKIP = 77
+ROWS = rows.ROWS | more_rows.ROWS
 SECONDS_AFTER_CHECKPOINT = 5.0
 LEAST_SECONDS = 7.5  # of processor time (for each processor), so that there is room for these 5
 DEADLINE_SECONDS = 240.0
@@ -100,7 +105,7 @@ def processor_seconds(keeper):
 class Round:
     def __init__(self, options, seed):
         self.options, self.seed = options, seed
-        self.row = rows.ROWS[options.name]
+        self.row = ROWS[options.name]
         self.random = random.Random(seed)
         self.work = 1.0
         self.top = pathlib.Path(tempfile.mkdtemp(prefix=f"baton-program-{options.name}-", dir="/var/tmp"))
@@ -108,6 +113,7 @@ class Round:
         self.store = self.top / "store"
         self.store.mkdir()
         give_to_user(self.top)
+        self.baton = reachable.reachable(options.baton, self.top, as_user().get("user", 0))
         self.keeper = None
         self.expected_code = None
         self.generation = 0
@@ -145,14 +151,14 @@ class Round:
         out = self.top / f"keeper{self.generation}.out"
         with open(out, "wb") as file:
             self.keeper = subprocess.Popen(
-                [self.options.baton, "run", "--store", self.store, *arguments], cwd=cwd, env=self.environment(),
+                [self.baton, "run", "--store", self.store, *arguments], cwd=cwd, env=self.environment(),
                 stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, **as_user())
 
     def said(self):
         return (self.top / f"keeper{self.generation}.out").read_text(errors="replace")[-1500:]
 
     def call(self, *arguments):
-        done = subprocess.run([self.options.baton, *arguments], env=self.environment(), capture_output=True,
+        done = subprocess.run([self.baton, *arguments], env=self.environment(), capture_output=True,
                               timeout=DEADLINE_SECONDS, check=False, **as_user())
         if done.returncode != 0:
             raise Failure(f"baton {' '.join(arguments)}: exit code {done.returncode}: {done.stderr.decode()} {self.said()}")
@@ -265,11 +271,11 @@ def run_round(options, seed):
 def main():
     parser = argparse.ArgumentParser(description="A real program through two kills; see the head of this file.")
     parser.add_argument("--baton", type=lambda text: pathlib.Path(text).resolve(), required=True)
-    parser.add_argument("--name", choices=rows.ROWS, required=True)
+    parser.add_argument("--name", choices=ROWS, required=True)
     parser.add_argument("--seed", type=int, help="of the first round; the next ones count on")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    if absent := rows.missing(rows.ROWS[options.name]):
+    if absent := rows.missing(ROWS[options.name]):
         print(f"SKIP {options.name}: {absent} is not installed")
         sys.exit(SKIP)
     first = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
