@@ -2,6 +2,9 @@
 `./dev live --all`. Servers run under load inside the job, and check what they serve themselves."""
 from rows import PYTHON, Row, compiled, nothing, with_amount
 
+# Not dumpable: after the resume only root could save it once more (docs/limits.md).
+SAVED_ONCE = {"ssh_agent"}
+
 ROWS = {
     "redis": Row(["redis-server"], "servers", nothing, with_amount(2700, PYTHON, "redis_load.py")),
     "postgres": Row(["pg_ctlcluster"], "servers", nothing, with_amount(10, PYTHON, "postgres_load.py")),
