@@ -1,8 +1,8 @@
 // What the fault tests save: threads that compute, that sleep and that wait in calls of every kind, a child that waits
-// on a pipe, memory enough for a shadow; all without asking for memory once they are ready, so that maps, status and
-// fdinfo stay as they are but for what others do to them. Ends when the file argv[1]/go appears, checks what only it
-// can see of itself, and writes the sum of a fixed computation to argv[1]/result; and to argv[1]/interrupts how often a
-// call failed with EINTR, though no signal with a handler was ever sent.
+// on a pipe, a process that shares memory, memory enough for a shadow; all without asking for memory once they are
+// ready, so that maps, status and fdinfo stay as they are but for what others do to them. Ends when the file argv[1]/go
+// appears, checks what only it can see of itself, and writes the sum of a fixed computation to argv[1]/result; and to
+// argv[1]/interrupts how often a call failed with EINTR, though no signal with a handler was ever sent.
 //
 // argv[2], if there: how many more children it has, which do nothing and may be killed.
 #define _GNU_SOURCE
@@ -65,8 +65,10 @@ static void* compute(void* argument) {
   return NULL;
 }
 
+// With descriptors and directories of its own.
 static void* sleep_long(void* unused) {
   (void)unused;
+  must(unshare(CLONE_FILES | CLONE_FS) == 0);
   start();
   while (!is_time_to_go()) {
     const struct timespec tenth = {0, 100000000};
@@ -169,6 +171,31 @@ static int serve(int in, int out) {
   return 0;
 }
 
+// A process in our memory. It has our errno, too: so it makes system calls that do not fail, and nothing else.
+static volatile long companion_steps, companion_failures;
+// The number stands right before the call, as in the C library's own nanosleep(): who meets it a second time can tell.
+static long plain_sleep(const struct timespec* time) {
+  long result;
+  __asm__ volatile("mov %3, %%eax\n\tsyscall"
+                   : "=a"(result)
+                   : "D"(time), "S"(0), "i"(SYS_nanosleep)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+__attribute__((noreturn)) static int accompany(void* unused) {
+  (void)unused;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (;; ++companion_steps) companion_failures += plain_sleep(&kTick) != 0;
+}
+static pid_t make_companion(void) {
+  static char stack[kAltStack] __attribute__((aligned(16)));
+  return clone(accompany, stack + sizeof stack, CLONE_VM | CLONE_FS | SIGCHLD, NULL);
+}
+static int end_companion(pid_t pid) {
+  for (const long before = companion_steps; companion_steps == before;) nanosleep(&kShort, NULL);
+  return kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid && companion_failures == 0;
+}
+
 static void make_spare_children(int count) {
   for (int i = 0; i < count; ++i) {
     if (fork() != 0) continue;
@@ -198,6 +225,7 @@ int main(int argc, char** argv) {
   }
   close(there[0]);
   close(back[1]);
+  const pid_t companion = make_companion();
   make_spare_children(argc > 2 ? atoi(argv[2]) : 0);
   const int epoll = epoll_create1(EPOLL_CLOEXEC), event = eventfd(3, 0);
   const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
@@ -230,6 +258,7 @@ int main(int argc, char** argv) {
   }
   for (int i = 0; i < kThreads; ++i) pthread_join(threads[i], NULL);
   look(&after);
+  must(end_companion(companion));  // it has an end of the pipe, too
   close(there[1]);
   int status = -1;
   waitpid(child, &status, 0);
