@@ -179,6 +179,9 @@ cannot be saved. Say what becomes of them at the restore:
   --shell-job               inherit terminal, session, and 0, 1, 2 where they
                             are a terminal or a pipe
 
+The hooks are for --pid: commands for /bin/sh with our environment, BATON_PID
+and, after it, BATON_OUTCOME (copied, failed). A job has those of `baton run`.
+
 With --self the program asks for a checkpoint of its own job. It returns twice:
 with `saved N G` once checkpoint N is in the store, and with `resumed N G` in
 each job that goes on from it. G counts the starts and resumes of the job.

@@ -115,14 +115,14 @@ Result<JobPort> JobPort::Open(const std::string& directory, const std::string& s
 std::vector<JobPort::Request> JobPort::TakeRequests() const {
   std::vector<Request> requests;
   const std::string prefix = seen_at_ + "/";
-  while (true) {
+  while (requests.size() < kMostRequests) {
     std::array<char, kMostWord> bytes{};
     sockaddr_un from{};
     socklen_t length = sizeof(from);
     const ssize_t got =
         recvfrom(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return requests;
+    if (got < 0) break;
     std::string word(bytes.data(), static_cast<size_t>(got));
     while (!word.empty() && (word.back() == '\n' || word.back() == '\0')) word.pop_back();
     Request request{.word = std::move(word), .client = {}};
@@ -133,6 +133,7 @@ std::vector<JobPort::Request> JobPort::TakeRequests() const {
     }
     requests.push_back(std::move(request));
   }
+  return requests;
 }
 
 bool JobPort::Answer(const std::string& client, std::string_view text) const {

@@ -50,7 +50,9 @@ class JobPort {
     std::string word;
     std::string client;  // for Answer; empty: nobody to answer
   };
-  // All that wait.
+  // All that wait, but not more than kMostRequests: a job that goes on sending must not keep its keeper from all else.
+  // One that stands still has not more in the queue.
+  static constexpr size_t kMostRequests = 1024;
   std::vector<Request> TakeRequests() const;
   // Whether it came; a client that is gone gets none.
   bool Answer(const std::string& client, std::string_view text) const;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <iostream>
@@ -19,6 +20,7 @@ namespace baton {
 namespace {
 
 constexpr int kSignalExit = 128;
+constexpr size_t kMostAskers = 4096;  // a job has that many processes that wait, or it is none that means it
 
 pb::ControlReply RecordReply(const pb::RunRecord& record) {
   pb::ControlReply reply;
@@ -198,10 +200,19 @@ std::optional<pb::ControlReply> Keeper::OnControl(ControlServer::ClientId client
   }
 }
 
+// One that waits for no answer adds nothing to another such one, unless that is in a checkpoint already.
+bool Keeper::IsAwaited(const std::string& client) const {
+  const auto later = askers_.begin() + static_cast<std::ptrdiff_t>(std::min(asked_in_time_, askers_.size()));
+  return client.empty() && std::find(later, askers_.end(), client) != askers_.end();
+}
+
 void Keeper::ReadPort() {
   for (const JobPort::Request& request : port()->TakeRequests()) {
-    if (request.word == "checkpoint") {
+    if (request.word == "checkpoint" && IsAwaited(request.client)) continue;
+    if (request.word == "checkpoint" && askers_.size() < kMostAskers) {
       askers_.push_back(request.client);
+    } else if (request.word == "checkpoint") {
+      port()->Answer(request.client, "failed too many programs of this job wait for a checkpoint");
     } else if (request.word == "ready") {
       port()->NoteReady();
       port()->Answer(request.client, "ok");
@@ -233,7 +244,8 @@ std::vector<std::string> Keeper::TakeAskers() {
 
 void Keeper::AnswerAskers(const Result<pb::CheckpointNote>& done) {
   if (port() == nullptr) return;
-  const size_t answered = done ? std::exchange(asked_in_time_, 0) : askers_.size();
+  const size_t in_time = std::exchange(asked_in_time_, 0);
+  const size_t answered = done ? in_time : askers_.size();
   const std::string text =
       done ? port()->StatusText("saved", done->number()) : fmt::format("failed {}", done.error().ToString());
   for (size_t i = 0; i < answered; ++i) port()->Answer(askers_[i], text);

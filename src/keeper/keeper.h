@@ -110,6 +110,7 @@ class Keeper {
   Result<> OnTimer();
   Result<> OnPort();
   void ReadPort();
+  bool IsAwaited(const std::string& client) const;
   Result<> ServeAskers();
   void AnswerAskers(const Result<pb::CheckpointNote>& done);
   void PumpLog(size_t index);

@@ -110,6 +110,7 @@ class MemoryBuilder {
     if (mapping.grows_down()) flags |= MAP_GROWSDOWN | MAP_STACK;
     if (HasFlag(mapping, "nr")) flags |= MAP_NORESERVE;
     if (mapping.page_bytes() != 0) flags |= MAP_HUGETLB | HugePageFlag(mapping.page_bytes());
+    if (HasFlag(mapping, "dp")) flags = kMapDroppable | MAP_ANONYMOUS;
     return MapAt(mapping, FirstProtection(mapping), flags, -1, 0);
   }
 
@@ -288,7 +289,8 @@ class MemoryBuilder {
     return {};
   }
 
-  static constexpr uint64_t kGuardInstall = 102;  // MADV_GUARD_INSTALL, newer than Debian 12's headers
+  static constexpr uint64_t kMapDroppable = 0x08;  // MAP_DROPPABLE, Linux 6.11
+  static constexpr uint64_t kGuardInstall = 102;   // MADV_GUARD_INSTALL, newer than Debian 12's headers
   static constexpr std::pair<std::string_view, int> kAdvices[] = {
       {"dc", MADV_DONTFORK},   {"dd", MADV_DONTDUMP},  {"wf", MADV_WIPEONFORK}, {"hg", MADV_HUGEPAGE},
       {"nh", MADV_NOHUGEPAGE}, {"mg", MADV_MERGEABLE}, {"sr", MADV_SEQUENTIAL}, {"rr", MADV_RANDOM}};

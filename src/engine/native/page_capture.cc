@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/fault.h"
+#include "engine/native/memory_map.h"
 #include "proc/process_files.h"
 
 namespace baton {
@@ -131,6 +132,9 @@ Result<> CopiedPages::CopyProcess(const RemoteMemory& memory, RemoteSyscalls& ca
 Result<> CopiedPages::CopyPrivate(const RemoteMemory& memory, const PageMap& map, pb::MappingRecord& mapping,
                                   const std::string& space) {
   if (mapping.deleted()) return CopyWhole(memory, mapping, space);
+  // The kernel may drop it at any time, and those who use it count on that: it is where libraries keep the state of
+  // random numbers, of which there must not be two.
+  if (HasFlag(mapping, "dp")) return {};
   std::vector<PageRange> guards;
   BATON_TRY(const std::vector<PageRange> ranges,
             map.Scan(mapping.start(), mapping.start() + mapping.bytes(), PageMap::Want::kPrivate, &guards));

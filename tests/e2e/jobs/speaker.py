@@ -4,7 +4,7 @@ keeper as the guide docs/guides/hooks.md says a program may.
 
 usage: speaker.py ORDERS
 Orders: ask [WORD]     a request at BATON_SOCKET ("checkpoint"), and its answer
-        send WORD      one without waiting for an answer
+        send WORD      one without waiting for an answer; flood COUNT: so many
         status | generation | mapped
                        what the file says; mapped: through a mapping that was made at the start
         lock | unlock  the critical section
@@ -68,6 +68,7 @@ def main():
     orders = {
         "ask": ask,
         "send": send,
+        "flood": lambda count: [send("checkpoint") for _ in range(int(count))] and None,
         "status": lambda: text_of(port("STATUS_FILE")).strip(),
         "generation": lambda: " ".join(text_of(port("GENERATION_FILE")).split()),
         "mapped": lambda: " ".join(mapped[:].decode().split()),
