@@ -47,6 +47,12 @@ static void must_at(int line, int good) {
   wrong += !good;
 }
 #define must(good) must_at(__LINE__, good)
+// For what is made: without it there is nothing to test.
+static void need_at(int line, int good) {
+  must_at(line, good);
+  if (!good) exit(1);
+}
+#define need(good) need_at(__LINE__, good)
 static void is_made(const char* what) {
   const size_t used = strlen(made);
   snprintf(made + used, sizeof made - used, "%s\n", what);
@@ -77,17 +83,18 @@ static void make_ipc(void) {
   snprintf(cleanup, sizeof cleanup, "ipcrm -m %d\nipcrm -s %d\nipcrm -q %d\nmq_unlink %s\n", shared_id, semaphore_id,
            queue_id, name);
   publish("cleanup", cleanup);
-  must(shared_id >= 0 && semaphore_id >= 0 && queue_id >= 0 && queue >= 0);
+  need(shared_id >= 0 && semaphore_id >= 0 && queue_id >= 0 && queue >= 0);
   shared = shmat(shared_id, NULL, 0);
-  strcpy(shared, "shared");
-  must(semctl(semaphore_id, 0, SETVAL, 5) == 0);
+  need(shared != (void*)-1);
+  memcpy(shared, "shared", sizeof "shared");
+  need(semctl(semaphore_id, 0, SETVAL, 5) == 0);
   const struct {
     long type;
     char text[8];
   } message = {3, "message"};
-  must(msgsnd(queue_id, &message, sizeof message.text, 0) == 0);
-  must(mq_send(queue, "posix", 6, 1) == 0);
-  must(syscall(SYS_io_setup, 8, &requests) == 0);
+  need(msgsnd(queue_id, &message, sizeof message.text, 0) == 0);
+  need(mq_send(queue, "posix", 6, 1) == 0);
+  need(syscall(SYS_io_setup, 8, &requests) == 0);
   is_made("mqueue");
 }
 static void check_ipc(void) {
@@ -113,20 +120,21 @@ static void check_ipc(void) {
 static void make_sockets(void) {
   struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t length = sizeof here;
-  must(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && write(pair[0], "unix", 5) == 5);
+  need(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && write(pair[0], "unix", 5) == 5);
   datagrams = socket(AF_INET, SOCK_DGRAM, 0);
-  must(bind(datagrams, (struct sockaddr*)&here, length) == 0);
+  need(datagrams >= 0 && bind(datagrams, (struct sockaddr*)&here, length) == 0);
   listener = socket(AF_INET, SOCK_STREAM, 0);
+  need(listener >= 0);
   const int on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  must(bind(listener, (struct sockaddr*)&here, length) == 0 && listen(listener, 1) == 0);
+  need(bind(listener, (struct sockaddr*)&here, length) == 0 && listen(listener, 1) == 0);
   getsockname(listener, (struct sockaddr*)&here, &length);
   streams[0] = socket(AF_INET, SOCK_STREAM, 0);
-  must(connect(streams[0], (struct sockaddr*)&here, length) == 0);
+  need(streams[0] >= 0 && connect(streams[0], (struct sockaddr*)&here, length) == 0);
   streams[1] = accept(listener, NULL, NULL);
-  must(write(streams[0], "tcp", 4) == 4);
+  need(write(streams[0], "tcp", 4) == 4);
   route = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
-  must(streams[1] >= 0 && route >= 0);
+  need(streams[1] >= 0 && route >= 0);
   is_made("unix_socket\ndatagram_socket\ntcp_socket\nnetlink_socket");
   packets = socket(AF_PACKET, SOCK_DGRAM, 0);  // of no protocol: nothing arrives
   if (packets >= 0) is_made("packet_socket");
@@ -153,15 +161,15 @@ static void make_files(void) {
   place = open("/dev/null", O_PATH);
   watches = inotify_init1(IN_NONBLOCK);
   mkdir("watched", 0755);
-  must(inotify_add_watch(watches, "watched", IN_CREATE) == 1);
-  must(mkfifo("fifo", 0600) == 0);
+  need(inotify_add_watch(watches, "watched", IN_CREATE) == 1);
+  need(mkfifo("fifo", 0600) == 0);
   fifo = open("fifo", O_RDWR);
-  must(unlink("fifo") == 0 && write(fifo, "fifo", 5) == 5);
-  must(event_signals >= 0 && space >= 0 && place >= 0 && fifo >= 0);
+  need(unlink("fifo") == 0 && write(fifo, "fifo", 5) == 5);
+  need(event_signals >= 0 && space >= 0 && place >= 0 && fifo >= 0);
   is_made("signalfd\nnamespace_file\npath_only\ninotify\npipe");
   groups = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_NONBLOCK, O_RDONLY);
   if (groups >= 0) {
-    must(fanotify_mark(groups, FAN_MARK_ADD, FAN_CREATE | FAN_ONDIR, AT_FDCWD, "watched") == 0);
+    need(fanotify_mark(groups, FAN_MARK_ADD, FAN_CREATE | FAN_ONDIR, AT_FDCWD, "watched") == 0);
     is_made("fanotify");
   }
   union bpf_attr map = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 2};
@@ -233,16 +241,16 @@ static void await(const char* file) {
 
 static void make_processes(void) {
   terminal = posix_openpt(O_RDWR | O_NOCTTY);
-  must(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+  need(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
   add_child(lead_terminal);
   await("terminal");
   is_made("terminal\npidfd");
   const pid_t stopped = add_child(stand_still);
-  must(waitpid(stopped, NULL, WUNTRACED) == stopped);
+  need(waitpid(stopped, NULL, WUNTRACED) == stopped);
   // A group whose first member is gone.
   const pid_t first = add_child(NULL), second = add_child(NULL);
-  must(setpgid(first, first) == 0 && setpgid(second, first) == 0);
-  must(kill(first, SIGKILL) == 0 && waitpid(first, NULL, 0) == first);
+  need(setpgid(first, first) == 0 && setpgid(second, first) == 0);
+  need(kill(first, SIGKILL) == 0 && waitpid(first, NULL, 0) == first);
   of_child = (int)syscall(SYS_pidfd_open, second, 0);
   static char stack[65536] __attribute__((aligned(16)));
   children[child_count++] = clone(count, stack + sizeof stack, CLONE_VM | CLONE_SIGHAND | SIGCHLD, NULL);

@@ -89,7 +89,7 @@ static void vfork_(void) { executes(true); }
 static int slow_to_execute(void* command) {
   const struct timespec slow = {0, 150 * 1000 * 1000};
   nanosleep(&slow, NULL);
-  execv("/bin/sleep", command);
+  execv("/bin/sleep", (char* const*)command);
   _exit(1);
 }
 static void slow_vfork(void) {
