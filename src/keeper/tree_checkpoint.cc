@@ -122,7 +122,8 @@ Result<TreeCheckpointReport> CheckpointTree(const TreeCheckpointRequest& request
   BATON_TRY(const std::set<pid_t> members, MembersOf(request.pid, request.scope));
   BATON_CHECKED(CheckNotOurs(members));
   BATON_TRY(const UniqueFd signals, TakeSignals());
-  BATON_TRY(const CaptureExternals externals, FindExternals(request.pid, request.externals, request.shell_job, members));
+  BATON_TRY(const CaptureExternals externals,
+            FindExternals(request.pid, request.externals, request.shell_job, members));
   BATON_TRY(const auto engine, MakeEngine("native"));
   BATON_TRY(const auto capture, engine->BeginCapture({.scope = CaptureRequest::Scope::kTree,
                                                       .pid = request.pid,
