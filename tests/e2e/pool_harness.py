@@ -191,10 +191,17 @@ class Pool:
         self.controller = self.daemon("controller", [sandbox.baton_path, "--state-dir", str(self.base / "state"), "controller",
                                                      "--listen", self.address, "--store", str(self.store)], self.user)
         sandbox.pools.append(self)
-        self.controller.start()
-        wait_until(lambda: "listening at" in self.controller.log or self.controller.process.poll() is not None, "the controller")
+        self.start_controller()
         for number in range(workers):
             self.add(f"w{number + 1}", cpus, environment, options)
+
+    def start_controller(self, **environment):
+        """Returns when it answers, or has ended."""
+        path = self.base / "controller.log"
+        before = path.read_bytes().count(b"listening at") if path.exists() else 0
+        self.controller.start(**environment)
+        wait_until(lambda: self.controller.log.count("listening at") > before or self.controller.process.poll() is not None,
+                   "the controller")
 
     def daemon(self, name, argv, spawn=None):
         daemon = Daemon(self, name, list(map(str, argv)), spawn=spawn)

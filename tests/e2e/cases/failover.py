@@ -123,7 +123,7 @@ def case_controller_killed(sandbox):
     """A controller that is killed and started again at once: nothing pauses for long, nothing is started anew."""
     pool, steps = started(sandbox)
     pool.controller.kill()
-    pool.controller.start()
+    pool.start_controller()
     steps.to(5)
     pool.json("checkpoint", steps.job)
     ends_well(pool, steps, ["ended"])
@@ -139,7 +139,7 @@ def case_controller_away(sandbox):
     stands_still(steps, other)
     time.sleep(AWAY_S)
     check(not steps.reached(5, 1) and not other.reached(3, 1), "a job ran without a lease")
-    pool.controller.start()
+    pool.start_controller()
     for job in (steps, other):
         pool.runs(job.job, attempt=1)
     shown = ends_well(pool, steps, ["ended"])

@@ -11,22 +11,15 @@ class Mortal:
     """A pool's controller that kills itself at the `passage`-th point, and is started again at once."""
 
     def __init__(self, pool, passage):
-        self.controller, self.died = pool.controller, False
-        self.start(BATON_DIE_AT=str(passage))
+        self.pool, self.controller, self.died = pool, pool.controller, False
+        pool.start_controller(BATON_DIE_AT=str(passage))
         self.watcher = threading.Thread(target=self.watch)
         self.watcher.start()
 
     def watch(self):
         if self.controller.process.wait() == -signal.SIGKILL:
             self.died = True
-            self.start()
-
-    def start(self, **environment):
-        """Returns when it listens, or is dead before."""
-        times = self.controller.log.count("listening at")
-        self.controller.start(**environment)
-        wait_until(lambda: self.controller.log.count("listening at") > times or self.controller.process.poll() is not None,
-                   "a controller that listens")
+            self.pool.start_controller()
 
     def end(self):
         """Whether it died."""
