@@ -25,13 +25,13 @@ SIZE = 60000
 
 def main():
     wanted = int(sys.argv[1])
-    os.makedirs("nginx/root")
-    with open("nginx/root/data", "wb") as file:
+    os.makedirs("nginx/pages")
+    with open("nginx/pages/data", "wb") as file:
         file.write(bytes(n * n % 251 for n in range(SIZE)))
     with socket.create_server(("127.0.0.1", 0)) as chosen:
         port = chosen.getsockname()[1]
     with open("nginx/nginx.conf", "w", encoding="ascii") as file:
-        file.write(CONFIG.format(port=port, root=os.getcwd() + "/nginx/root"))
+        file.write(CONFIG.format(port=port, root=os.getcwd() + "/nginx/pages"))
     server = subprocess.Popen(["/usr/sbin/nginx", "-p", os.getcwd() + "/nginx", "-c", "nginx.conf", "-e", "error.log"])
     url = f"http://127.0.0.1:{port}/data"
     answered = 0
