@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <thread>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 #include "keeper/process_limit.h"
 
 namespace baton {
@@ -16,25 +16,16 @@ namespace {
 
 class HookTest : public ::testing::Test {
  protected:
-  HookTest() {
-    std::string pattern = ::testing::TempDir() + "baton-hook-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp";
-    root_ = pattern;
-  }
-  ~HookTest() override { std::filesystem::remove_all(root_); }
-  HookTest(const HookTest&) = delete;
-  HookTest& operator=(const HookTest&) = delete;
-
   Hook Of(const std::string& command) const {
-    return {.name = "before", .command = command, .env = {"PATH=/usr/bin:/bin", "MORE=more"}, .cwd = root_};
+    return {.name = "before", .command = command, .env = {"PATH=/usr/bin:/bin", "MORE=more"}, .cwd = root_.path()};
   }
-  std::string root_;
+  TestDir root_;
 };
 
 TEST_F(HookTest, ItsPlaceAndEnvironment) {
   const auto ran = RunHook(Of("echo $BATON_HOOK $MORE $HOME > out; test ! -t 0; cat"));
   ASSERT_TRUE(ran) << ran.error().ToString();
-  EXPECT_EQ(ReadFile(root_ + "/out").value_or("?"), "before more\n");
+  EXPECT_EQ(ReadFile(root_ / "out").value_or("?"), "before more\n");
 }
 
 TEST_F(HookTest, WhatWentWrongIsSaid) {
@@ -44,7 +35,7 @@ TEST_F(HookTest, WhatWentWrongIsSaid) {
   EXPECT_EQ(failed.error().ToString(), "the before hook failed, exit code 3: `exit 3`");
   EXPECT_EQ(RunHook(Of("kill -9 $$")).error().ToString(), "the before hook failed, ended by signal 9: `kill -9 $$`");
   Hook lost = Of("true");
-  lost.cwd = root_ + "/nothing";
+  lost.cwd = root_ / "nothing";
   EXPECT_FALSE(RunHook(lost));
   lost.inside = 0x3ffffff;
   EXPECT_FALSE(RunHook(lost)) << "a process that is not there";
@@ -56,7 +47,7 @@ TEST_F(HookTest, ALimitEndsIt) {
   const auto ran = RunHook(slow);
   ASSERT_FALSE(ran);
   EXPECT_NE(ran.error().ToString().find("has not ended within 300 ms"), std::string::npos) << ran.error().ToString();
-  const std::string pid = ReadFile(root_ + "/pid").value_or("");
+  const std::string pid = ReadFile(root_ / "pid").value_or("");
   ASSERT_FALSE(pid.empty());
   const auto shell = OpenPidFd(std::stoi(pid));
   if (shell) {
@@ -66,7 +57,7 @@ TEST_F(HookTest, ALimitEndsIt) {
 
 TEST_F(HookTest, WhatIsLeftInItsSessionEndsWithIt) {
   ASSERT_TRUE(RunHook(Of("sleep 1000 & echo $! > pid")));
-  const auto sleeper = OpenPidFd(std::stoi(ReadFile(root_ + "/pid").value_or("1")));
+  const auto sleeper = OpenPidFd(std::stoi(ReadFile(root_ / "pid").value_or("1")));
   if (sleeper) {
     EXPECT_TRUE(AwaitReadable(sleeper->get(), std::chrono::seconds(60)).value_or(false)) << "it goes on";
   }

@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/test_dir.h"
 #include "keeper/socket_address.h"
 
 namespace baton {
@@ -22,17 +23,11 @@ using std::chrono::milliseconds;
 class JobPortTest : public ::testing::Test {
  protected:
   JobPortTest() {
-    std::string pattern = ::testing::TempDir() + "baton-port-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp";
-    root_ = pattern;
-    auto opened = JobPort::Open(root_ + "/port", root_ + "/port", 7);
+    auto opened = JobPort::Open(root_ / "port", root_ / "port", 7);
     EXPECT_TRUE(opened) << opened.error().ToString();
     if (opened) port_.emplace(std::move(*opened));
   }
-  ~JobPortTest() override {
-    port_.reset();
-    std::filesystem::remove_all(root_);
-  }
+  ~JobPortTest() override { port_.reset(); }
   JobPortTest(const JobPortTest&) = delete;
   JobPortTest& operator=(const JobPortTest&) = delete;
 
@@ -45,7 +40,7 @@ class JobPortTest : public ::testing::Test {
     return socket;
   }
   void Send(const UniqueFd& from, std::string_view word) const {
-    const auto address = AddressOfSocket(root_ + "/port/socket");
+    const auto address = AddressOfSocket(root_ / "port/socket");
     EXPECT_EQ(sendto(from.get(), word.data(), word.size(), 0, reinterpret_cast<const sockaddr*>(&address->address),
                      sizeof(address->address)),
               static_cast<ssize_t>(word.size()));
@@ -55,9 +50,9 @@ class JobPortTest : public ::testing::Test {
     const ssize_t got = recv(client.get(), bytes.data(), bytes.size(), 0);
     return got < 0 ? "" : std::string(bytes.data(), static_cast<size_t>(got));
   }
-  std::string Content(const std::string& name) const { return ReadFile(root_ + "/port/" + name).value_or("?"); }
+  std::string Content(const std::string& name) const { return ReadFile(root_ / ("port/" + name)).value_or("?"); }
 
-  std::string root_;
+  TestDir root_;
   std::optional<JobPort> port_;
 };
 
@@ -67,16 +62,16 @@ TEST_F(JobPortTest, FilesOfOneLengthAndANumberThatIsNeverTheSame) {
   EXPECT_EQ(generation.substr(0, 20), "7                  \n");
   EXPECT_EQ(Content("status"), "running 0 7\n");
   port_.reset();
-  EXPECT_FALSE(std::filesystem::exists(root_ + "/port"));
-  auto next = JobPort::Open(root_ + "/port", root_ + "/port", 4'000'000'000);
+  EXPECT_FALSE(std::filesystem::exists(root_ / "port"));
+  auto next = JobPort::Open(root_ / "port", root_ / "port", 4'000'000'000);
   ASSERT_TRUE(next);
   EXPECT_EQ(Content("generation").size(), generation.size());
   EXPECT_NE(Content("generation").substr(20), generation.substr(20));
 }
 
 TEST_F(JobPortTest, RequestsAndAnswers) {
-  const UniqueFd client = Client(root_ + "/port/c1");
-  const UniqueFd elsewhere = Client(root_ + "/c2");
+  const UniqueFd client = Client(root_ / "port/c1");
+  const UniqueFd elsewhere = Client(root_ / "c2");
   const UniqueFd nameless = Client("");
   Send(client, "checkpoint\n");
   Send(elsewhere, "one");
@@ -93,24 +88,24 @@ TEST_F(JobPortTest, RequestsAndAnswers) {
 }
 
 TEST_F(JobPortTest, AnswersGoNowhereElse) {
-  const UniqueFd other = Client(root_ + "/c2");
-  const std::string port = root_ + "/port/";
-  ASSERT_EQ(symlink((root_ + "/c2").c_str(), (port + "link").c_str()), 0);
+  const UniqueFd other = Client(root_ / "c2");
+  const std::string port = root_ / "port/";
+  ASSERT_EQ(symlink((root_ / "c2").c_str(), (port + "link").c_str()), 0);
   ASSERT_EQ(mkfifo((port + "fifo").c_str(), 0600), 0);
   for (const char* client : {"link", "fifo", "lock", "gone", "../c2", ""}) EXPECT_FALSE(port_->Answer(client, "x"));
   EXPECT_EQ(Received(other), "");
 }
 
 TEST_F(JobPortTest, StatusIsWrittenThroughNoLink) {
-  ASSERT_TRUE(WriteFile(root_ + "/precious", "kept"));
-  ASSERT_EQ(symlink((root_ + "/precious").c_str(), (root_ + "/port/.status").c_str()), 0);
+  ASSERT_TRUE(WriteFile(root_ / "precious", "kept"));
+  ASSERT_EQ(symlink((root_ / "precious").c_str(), (root_ / "port/.status").c_str()), 0);
   EXPECT_TRUE(port_->SetStatus("saved", 2));
   EXPECT_EQ(Content("status"), "saved 2 7\n");
-  EXPECT_EQ(ReadFile(root_ + "/precious").value_or("?"), "kept");
+  EXPECT_EQ(ReadFile(root_ / "precious").value_or("?"), "kept");
 }
 
 TEST_F(JobPortTest, CriticalSections) {
-  const auto lock = OpenFile(root_ + "/port/lock", O_RDWR);
+  const auto lock = OpenFile(root_ / "port/lock", O_RDWR);
   ASSERT_TRUE(lock);
   ASSERT_EQ(flock(lock->get(), LOCK_SH), 0);
   const auto refused = port_->EnterSection(milliseconds(20));
